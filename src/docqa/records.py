@@ -1,0 +1,124 @@
+"""The frozen records that pass between the steps; their names are the project's vocabulary.
+
+All character positions count Unicode code points of a document's *extracted text*, from 0, with `end`
+exclusive, so `text[start:end]` is the thing itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MarkKind = Literal["page", "line", "heading", "cell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a document's text: it holds from `start` until the next mark of the same kind.
+
+    `value` is what a person would look for. For a *page*, the number printed by a viewer, from 1. For a
+    *line*, the line of the file at `start`, from 1; within the mark's reach every newline of the text
+    counts one line further. For a *heading*, the path of headings down to here, joined by ` › `.
+    For a *cell*, the number of a notebook's cell, from 1.
+    """
+
+    kind: MarkKind
+    start: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What an extractor makes of one file: its text, the marks in it (by start), and remarks for the user.
+
+    A remark is a finding that does not stop the file from being indexed, such as pages without a text layer.
+    """
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One indexed file.
+
+    `path` is absolute, as `os.fsdecode` gives it (undecodable bytes become surrogates). `size` is in bytes,
+    `mtime_ns` in nanoseconds, `sha256` the hex digest of the file's bytes, `characters` the length of its text.
+    """
+
+    path: str
+    media_type: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    characters: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A contiguous stretch of a document's text, `start` to `end`: what is retrieved and read."""
+
+    id: int
+    document_id: int
+    path: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage with its BM25 score for a question."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a passage that the reader proposes, in characters of the passage, with its logits."""
+
+    start: int
+    end: int
+    start_logit: float
+    end_logit: float
+
+    @property
+    def logit(self) -> float:
+        """The sum of both logits: the unnormalised log-probability of the pair."""
+        return self.start_logit + self.end_logit
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an answer stands, closely enough to open the file there and to tell whether it has changed.
+
+    `context[start - context_start : end - context_start]` is the answer's text.
+    """
+
+    path: str
+    media_type: str
+    page: int | None
+    line: int | None
+    heading: str | None
+    start: int
+    end: int
+    sha256: str
+    context: str
+    context_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verbatim quote with a confidence from 0 to 1 and the places where it stands, best first.
+
+    `retriever_score` and `reader_score` are the BM25 score and the span's logit at the first source.
+    """
+
+    text: str
+    confidence: float
+    sources: tuple[Source, ...]
+    retriever_score: float
+    reader_score: float
