@@ -1,0 +1,229 @@
+"""Reader model folders: checked, mapped onto the forward pass, loaded.
+
+A reader model is a folder with `config.json`, `model.safetensors` and `tokenizer.json` in the layout that
+transformers writes for `BertForQuestionAnswering`. A `MANIFEST.sha256` beside them, in the format of
+`sha256sum`, is checked before anything is loaded: a flipped bit in a safetensors file would load silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from docqa.errors import ReaderError
+from docqa.reader.model import BertShape, SpanModel
+
+MANIFEST = "MANIFEST.sha256"
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderModel:
+    """A loaded reader: the model in evaluation mode, its tokenizer, and the name it is reported by."""
+
+    name: str
+    model: SpanModel
+    tokenizer: Tokenizer
+
+
+def shipped_folder() -> Path:
+    """The reader model that comes with docqa, in an installed package or a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "_data" / "reader"
+    return installed if installed.is_dir() else package.parents[1] / "data" / "reader"
+
+
+def load(reader: str | os.PathLike[str] | None = None) -> ReaderModel:
+    """Load a reader model: the shipped one, a folder, or a checkpoint by its hub name.
+
+    A folder with all of docqa's files loads directly, anything else through transformers.
+    ReaderError if there is no such reader, or it is incomplete, altered, or no BERT question-answering model.
+    """
+    folder = shipped_folder() if reader is None else Path(reader)
+    if folder.is_dir():
+        _verify(folder)
+        if all((folder / name).is_file() for name in FILES):
+            return _load_folder(folder)
+    elif folder.exists():
+        raise ReaderError(f"{folder} is a file; a reader is a folder with {', '.join(FILES)}")
+    elif reader is None:
+        raise ReaderError(f"the reader that ships with docqa is not at {folder}; install docqa again")
+    return _load_foreign(str(reader))
+
+
+def _verify(folder: Path) -> None:
+    """Compare every file that the folder's manifest lists with its digest; a folder may have no manifest."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return
+    for entry in manifest.read_text(encoding="utf-8").splitlines():
+        digest, _, name = entry.partition("  ")
+        file = folder / name
+        if not file.is_file():
+            raise ReaderError(f"{file} is missing from the reader; install or copy the reader again")
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                raise ReaderError(f"{file} is not what {MANIFEST} says; install or copy the reader again")
+
+
+def _load_folder(folder: Path) -> ReaderModel:
+    config = _read_config(folder / "config.json")
+    weights_file = folder / "model.safetensors"
+    try:
+        with safe_open(weights_file, framework="pt") as weights:
+            tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise ReaderError(f"{weights_file} cannot be loaded ({error}); copy the reader again") from error
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001 (the library raises plain Exception)
+        raise ReaderError(f"{folder / 'tokenizer.json'} cannot be loaded ({error})") from error
+    name = config.get("name") or folder.resolve().name
+    return _assemble(str(name), config, tensors, tokenizer, weights_file)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReaderError(f"{file} cannot be read ({error})") from error
+    if not isinstance(config, dict):
+        raise ReaderError(f"{file} is not a JSON object")
+    return config
+
+
+def _load_foreign(reader: str) -> ReaderModel:
+    """Load any BERT question-answering checkpoint through transformers, never running code of its own.
+
+    The hub's cache is tried first. Only a reader that was named explicitly gets here, so asking the hub is
+    what the user wanted; a hub that does not answer fails within seconds.
+    """
+    for limit in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+        os.environ.setdefault(limit, "10")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from transformers import AutoTokenizer, BertForQuestionAnswering
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    options: dict[str, Any] = {"trust_remote_code": False}
+    try:
+        try:
+            model = BertForQuestionAnswering.from_pretrained(reader, local_files_only=True, **options)
+            options["local_files_only"] = True
+        except OSError:
+            if Path(reader).exists() or reader.startswith((".", "/", "~")):
+                raise
+            model = BertForQuestionAnswering.from_pretrained(reader, **options)
+        tokenizer = AutoTokenizer.from_pretrained(reader, use_fast=True, **options)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ReaderError(
+            f"no reader '{reader}': {reason}. Name a folder with {', '.join(FILES)}, "
+            "or a checkpoint on a hub that this machine can reach"
+        ) from error
+    return _assemble(
+        reader,
+        {**model.config.to_dict(), "architectures": ["BertForQuestionAnswering"]},
+        model.state_dict(),
+        tokenizer.backend_tokenizer,
+        Path(reader),
+    )
+
+
+def _assemble(
+    name: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer, origin: Path
+) -> ReaderModel:
+    shape = bert_shape(config, origin)
+    # Parameters without storage take the checkpoint's tensors over as they are: no second copy in memory.
+    with torch.device("meta"):
+        model = SpanModel(shape)
+    try:
+        model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers), assign=True)
+    except (KeyError, RuntimeError) as error:
+        raise ReaderError(f"{origin} does not hold the weights its config.json describes: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    model.requires_grad_(requires_grad=False)
+    return ReaderModel(name, model.float().eval(), tokenizer)
+
+
+def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
+    """The architecture that a checkpoint's config describes; ReaderError if it is not one docqa can run."""
+    unsupported = [
+        f"{key} {config[key]!r}"
+        for key, supported in (
+            ("model_type", "bert"),
+            ("hidden_act", "gelu"),
+            ("position_embedding_type", "absolute"),
+            ("auto_map", None),
+        )
+        if config.get(key, supported) != supported
+    ]
+    if config.get("architectures", ["BertForQuestionAnswering"]) != ["BertForQuestionAnswering"]:
+        unsupported.append(f"architectures {config['architectures']!r}")
+    if unsupported:
+        raise ReaderError(
+            f"{origin} is not a BERT question-answering model that docqa can run: {', '.join(unsupported)}"
+        )
+    return BertShape(
+        **{field.name: config[field.name] for field in fields(BertShape) if field.name in config}
+    )
+
+
+def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """Rename a `BertForQuestionAnswering` state dict to SpanModel's; KeyError names a missing tensor."""
+    return {
+        ours: torch.cat([tensors[name] for name in theirs]) if len(theirs) > 1 else tensors[theirs[0]]
+        for ours, theirs in _names(layers)
+    }
+
+
+def to_checkpoint(state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """The inverse of `from_checkpoint`: SpanModel's state under the names that transformers expects."""
+    return {
+        name: part.contiguous()
+        for ours, theirs in _names(layers)
+        for name, part in zip(theirs, state[ours].chunk(len(theirs)), strict=True)
+    }
+
+
+def _names(layers: int) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Pairs of a SpanModel parameter and the checkpoint's tensors that make it up, in order."""
+    for ours, theirs in (
+        ("words", "word_embeddings"),
+        ("positions", "position_embeddings"),
+        ("segments", "token_type_embeddings"),
+    ):
+        yield f"embeddings.{ours}.weight", (f"bert.embeddings.{theirs}.weight",)
+    modules: list[tuple[str, tuple[str, ...]]] = [
+        ("embeddings.norm", ("bert.embeddings.LayerNorm",)),
+        ("span_head", ("qa_outputs",)),
+    ]
+    for number in range(layers):
+        ours, theirs = f"layers.{number}", f"bert.encoder.layer.{number}"
+        self_attention = f"{theirs}.attention.self"
+        modules += [
+            (
+                f"{ours}.queries_keys_values",
+                (f"{self_attention}.query", f"{self_attention}.key", f"{self_attention}.value"),
+            ),
+            (f"{ours}.attention_output", (f"{theirs}.attention.output.dense",)),
+            (f"{ours}.attention_norm", (f"{theirs}.attention.output.LayerNorm",)),
+            (f"{ours}.up", (f"{theirs}.intermediate.dense",)),
+            (f"{ours}.down", (f"{theirs}.output.dense",)),
+            (f"{ours}.output_norm", (f"{theirs}.output.LayerNorm",)),
+        ]
+    for our_module, their_modules in modules:
+        for parameter in ("weight", "bias"):
+            yield f"{our_module}.{parameter}", tuple(f"{module}.{parameter}" for module in their_modules)
