@@ -58,14 +58,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A contiguous stretch of a document's text, `start` to `end`: what is retrieved and read."""
+    """A contiguous stretch of a document's text, `start` to `end`: what is retrieved and read.
+
+    `marks` are those that hold at its start or stand inside it, with positions in the document.
+    """
 
     id: int
-    document_id: int
-    path: str
+    document: Document
     start: int
     end: int
     text: str
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +125,65 @@ class Answer:
     sources: tuple[Source, ...]
     retriever_score: float
     reader_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderInfo:
+    """Which reader answered: its name, its arithmetic, and the share of tokens each layer kept (None: all)."""
+
+    name: str
+    precision: str
+    lengths: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds spent on finding passages, on reading them, and in all."""
+
+    retrieve: float
+    read: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A passage found by the retriever alone, with its BM25 score; the source's context is the whole passage."""
+
+    source: Source
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answers to a question, best first; none means that the library does not hold one.
+
+    `passages` are the best passages found, to read for oneself. `notices` tell the person who asked what was
+    done differently than asked, such as a question that was shortened.
+    """
+
+    question: str
+    answers: tuple[Answer, ...]
+    passages: tuple[Match, ...]
+    library: str
+    reader: ReaderInfo
+    timing_ms: Timing
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What became of the files of one index run, and what the library holds after it.
+
+    `indexed`, `unchanged` and `removed` count documents, `bytes` those of the indexed files; `skipped` lists
+    the files that were not indexed, with reasons.
+    """
+
+    library: str
+    indexed: int
+    unchanged: int
+    removed: int
+    skipped: tuple[tuple[str, str], ...]
+    bytes: int
+    documents: int
+    passages: int
+    seconds: float

@@ -1,0 +1,1 @@
+"""Reading: a question and a passage in, spans of the passage out."""

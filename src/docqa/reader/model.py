@@ -11,6 +11,7 @@ Shapes are written (batch, tokens, width); `heads` is the number of attention he
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +95,13 @@ class Layer(nn.Module):
         return output
 
 
+class _Layers(nn.ModuleList):
+    """A module list whose items are known to be layers."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return super().__iter__()  # type: ignore[return-value]
+
+
 class SpanModel(nn.Module):
     """BERT with a span head; see the module's text."""
 
@@ -101,7 +109,7 @@ class SpanModel(nn.Module):
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(shape)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.num_hidden_layers))
+        self.layers = _Layers(Layer(shape) for _ in range(shape.num_hidden_layers))
         self.span_head = nn.Linear(shape.hidden_size, 2)
 
     def forward(
@@ -120,7 +128,8 @@ class SpanModel(nn.Module):
                 hidden = layer.feed_forward(attended)
         else:
             hidden = self._drop_and_restore(hidden, real, lengths)
-        return self.span_head(hidden).float()  # type: ignore[no-any-return]
+        logits: Tensor = self.span_head(hidden)
+        return logits.float()
 
     def _drop_and_restore(self, hidden: Tensor, real: Tensor, lengths: LengthConfiguration) -> Tensor:
         """All layers under a length configuration; every token's last hidden state, (batch, tokens, width)."""

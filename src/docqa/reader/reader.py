@@ -17,7 +17,7 @@ from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.windows import Window
 from docqa.records import Span
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 # Every distinct shape costs the CPU backend a compiled kernel, so inputs are padded up to few lengths.
 LENGTH_STEP = 32
@@ -36,17 +36,18 @@ class Reader:
     """Dynamic-TinyBERT's way of reading (arXiv 2111.09645) for any BERT question-answering model.
 
     `reader` is None for the model that ships with docqa, a folder, or a checkpoint's hub name.
-    `precision` is the arithmetic's; weights are converted once. ReaderError if the model cannot be loaded.
+    `precision` is the arithmetic's: `auto` is bfloat16 where the processor multiplies it in hardware, which
+    is about twice as fast, else float32. ReaderError if the model cannot be loaded.
     """
 
     def __init__(
-        self, reader: str | os.PathLike[str] | None = None, *, precision: Precision = "float32"
+        self, reader: str | os.PathLike[str] | None = None, *, precision: Precision = "auto"
     ) -> None:
         loaded = weights.load(reader)
         self.name = loaded.name
-        self.precision = precision
+        self.precision = _hardware_precision() if precision == "auto" else precision
         self._tokenizer = loaded.tokenizer
-        self._model = loaded.model.to(getattr(torch, precision))
+        self._model = loaded.model.to(getattr(torch, self.precision))
         self._window_tokens = min(windows.WINDOW_TOKENS, self._model.shape.max_position_embeddings)
 
     def read(
@@ -86,6 +87,12 @@ class Reader:
             real[row, : len(window.tokens)] = True
         logits: NDArray[np.float32] = self._model(tokens, segments, real, lengths).numpy()
         return logits
+
+
+def _hardware_precision() -> Literal["float32", "bfloat16"]:
+    # Older versions of torch do not tell.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
 
 
 def _padded(window: Window) -> int:

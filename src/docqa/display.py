@@ -1,0 +1,33 @@
+"""The one way by which text from documents and file names reaches a terminal.
+
+Terminals obey control sequences: a document could move the cursor, fill the clipboard or fake a link, and
+direction marks could make a file name read as another. Everything such is shown as an escape instead.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls, direction marks and overrides, line and paragraph separators, byte-order mark, surrogates
+# (undecodable bytes of a file name).
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_WHITE_SPACE = re.compile(r"\s+")
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal might obey by a visible escape; newlines and tabs stay."""
+    return _UNPRINTABLE.sub(lambda match: _escaped(match.group()), text)
+
+
+def one_line(text: str) -> str:
+    """Make text printable on one line: every run of white space becomes a space."""
+    return printable(_WHITE_SPACE.sub(" ", text).strip())
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode carries it
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,76 @@
+"""What happens while docqa works, as a stream of records; command line, TUI and tests consume the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from docqa.records import Candidate, IndexReport, Result
+
+
+@dataclass(frozen=True, slots=True)
+class FilesFound:
+    """The folders have been walked; so many files with so many bytes are to be looked at."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileIndexed:
+    """A new or changed file is in the library, committed."""
+
+    path: str
+    passages: int
+    size: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileUnchanged:
+    """A file is in the library as it stands on disk."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileSkipped:
+    """A file is not in the library, and why."""
+
+    path: str
+    reason: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRemoved:
+    """A document has left the library, because its file is no longer there or can no longer be read."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFinished:
+    """The run is over."""
+
+    report: IndexReport
+
+
+IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | IndexFinished
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatesFound:
+    """The passages that will be read, best first."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The question has its result."""
+
+    result: Result
+
+
+AskEvent = CandidatesFound | Answered

@@ -1,0 +1,254 @@
+"""PDF: the text of each page, with hard line breaks undone, and page numbers.
+
+A PDF knows glyphs at places, not paragraphs. PDFium gives the lines; here they become paragraphs again,
+from what typesetting leaves visible: gaps, indents, type sizes, and lines that end before they must.
+PDFium is not thread-safe: extract in processes, not in threads.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+from docqa.errors import ExtractionError
+from docqa.extract.draft import Draft
+from docqa.records import Extraction
+
+_HYPHEN_AT_LINE_END = "\x02"  # what PDFium puts where it takes a line break inside a word back
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\N{SOFT HYPHEN}]+")
+_ITEM = re.compile(r"([•◦▪‣·*–—-]|\(?(\d{1,3}|[a-zA-Z])[.)])\s")
+_SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
+_NO_SPACES_BETWEEN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+
+_LARGER_GAP = 1.3  # times the page's usual distance between lines
+_LOOSE_LEADING = 1.7  # times the type size
+_OTHER_SIZE = 0.15  # relative difference of type sizes
+_INDENT = 0.8  # times the type size
+_SPACE_WIDTH = 0.2  # times the type size, on the narrow side
+
+
+def extract(data: bytes) -> Extraction:
+    """Return the text of all pages that have a text layer, and a remark on those that have none.
+
+    Raises `ExtractionError` if the file is encrypted, damaged, or has no text layer at all.
+    """
+    draft = Draft()
+    silent = []
+    for number, text in enumerate(_pages(data), start=1):
+        if not text.strip():
+            silent.append(number)
+        draft.mark("page", str(number))
+        draft.block(text)
+    extraction = draft.finish()
+    if not extraction.text:
+        raise ExtractionError("no text layer (scanned?); text recognition is not installed")
+    if silent:
+        noun, verb = ("page", "has") if len(silent) == 1 else ("pages", "have")
+        draft.remark(f"{noun} {_ranges(silent)} {verb} no text layer")
+    return draft.finish()
+
+
+def _pages(data: bytes) -> Iterator[str]:
+    try:
+        document = pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
+            raise ExtractionError("encrypted; remove the password and index again") from error
+        yield from _pages_by_pypdf(data, error)
+        return
+    with document:
+        for index in range(len(document)):
+            yield _page_text(document, index)
+
+
+def _pages_by_pypdf(data: bytes, error: Exception) -> Iterator[str]:
+    """Try the more lenient parser, if it happens to be installed, on what PDFium does not open."""
+    try:
+        import pypdf
+    except ImportError:
+        raise ExtractionError("damaged PDF") from error
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(data))
+        pages = [page.extract_text() for page in reader.pages]
+    except Exception as second:
+        raise ExtractionError("damaged PDF") from second
+    if not pages:
+        raise ExtractionError("damaged PDF") from error
+    yield from pages
+
+
+def _page_text(document: Any, index: int) -> str:
+    try:
+        page = document[index]
+    except pdfium.PdfiumError:
+        return ""  # a damaged page does not take the others along; it is remarked on as one without text
+    try:
+        text_page = page.get_textpage()
+        try:
+            return join_lines(_lines(text_page))
+        finally:
+            text_page.close()
+    finally:
+        page.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PageLine:
+    """One line of a page as PDFium sees it, in points; y grows upwards.
+
+    Where PDFium has undone hyphenation, several printed lines make one: `top_y` is the descender line of
+    the first and `bottom_y` of the last. `first_word_width` is what a preceding line would have needed.
+    """
+
+    text: str
+    left: float
+    right: float
+    top_y: float
+    bottom_y: float
+    size: float
+    first_word_width: float
+
+
+def _lines(text_page: Any) -> list[PageLine]:
+    # Character by character: PDFium's own text skips characters now and then, and then indices do not match.
+    codes = [pdfium_c.FPDFText_GetUnicode(text_page, i) for i in range(text_page.count_chars())]
+    text = "".join(map(chr, codes))
+    spans = (match.span() for match in re.finditer(r"[^\r\n]+", text))
+    trimmed = (_trim(text, start, end) for start, end in spans)
+    return [_measure(text_page, text, start, end) for start, end in trimmed if start < end]
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _measure(text_page: Any, text: str, start: int, end: int) -> PageLine:
+    left, first_bottom, _, first_top = text_page.get_charbox(start, loose=True)
+    _, last_bottom, right, _ = text_page.get_charbox(end - 1, loose=True)
+    word_end = next((i for i in range(start, end) if text[i].isspace()), end)
+    word_right = text_page.get_charbox(word_end - 1, loose=True)[2]
+    size = max(first_top - first_bottom, 1.0)
+    # The halves of surrogate pairs come as two characters.
+    content = text[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return PageLine(_tidy(content), left, right, first_bottom, last_bottom, size, word_right - left)
+
+
+def _tidy(text: str) -> str:
+    """Undo hyphenation inside a line of PDFium's, and drop control characters."""
+    parts = text.split(_HYPHEN_AT_LINE_END)
+    joined = parts[0]
+    for part in parts[1:]:
+        joined += part if part[:1].islower() else f"-{part}"
+    return _CONTROLS.sub("", joined)
+
+
+def join_lines(lines: Sequence[PageLine]) -> str:
+    """Join a page's lines: by spaces inside a paragraph, by blank lines between paragraphs.
+
+    Lines that end early without ending a paragraph, such as those of an address or a table, stay lines.
+    """
+    usual_pitch = _usual_pitch(lines)
+    joined = ""
+    for block in _blocks(lines, usual_pitch):
+        joined += "\n\n" if joined else ""
+        right = max(line.right for line in block)
+        for index, line in enumerate(block):
+            if index:
+                joined = _attach(joined, _joint(block, index, right), line.text)
+            else:
+                joined += line.text
+    return joined
+
+
+def _usual_pitch(lines: Sequence[PageLine]) -> float:
+    """Return the usual distance between two lines below each other, in points."""
+    pitches = [above.bottom_y - below.top_y for above, below in zip(lines, lines[1:], strict=False)]
+    return median([pitch for pitch in pitches if pitch > 0] or [0.0])
+
+
+def _blocks(lines: Iterable[PageLine], usual_pitch: float) -> Iterator[list[PageLine]]:
+    """Group lines that follow each other in one column, in one size, without a larger gap."""
+    block: list[PageLine] = []
+    for line in lines:
+        if block and _is_apart(block[-1], line, usual_pitch):
+            yield block
+            block = []
+        block.append(line)
+    if block:
+        yield block
+
+
+def _is_apart(above: PageLine, below: PageLine, usual_pitch: float) -> bool:
+    if abs(above.size - below.size) > _OTHER_SIZE * max(above.size, below.size):
+        return True
+    pitch = above.bottom_y - below.top_y
+    if pitch < -above.size:  # up again: the next column
+        return not _runs_on(above, below)
+    if pitch > _LARGER_GAP * usual_pitch:
+        return True
+    return pitch > _LOOSE_LEADING * above.size and not _runs_on(above, below)
+
+
+def _runs_on(above: PageLine, below: PageLine) -> bool:
+    """Whether a sentence goes on in the line below."""
+    return below.text[:1].islower() and not _SENTENCE_END.search(above.text)
+
+
+def _joint(block: Sequence[PageLine], index: int, right: float) -> str:
+    """What stands between a line of a block and the one before it."""
+    above, below = block[index - 1], block[index]
+    if _ITEM.match(below.text):
+        return "\n"
+    if not _ends_early(above, below, right):
+        return "\n\n" if _begins_indented(block, index) else " "
+    if _runs_on(above, below) and above.right > 0.8 * right:
+        return " "
+    following = block[index + 1] if index + 1 < len(block) else None
+    is_full = following is not None and not _ends_early(below, following, right)
+    return "\n\n" if _SENTENCE_END.search(above.text) or is_full else "\n"
+
+
+def _ends_early(above: PageLine, below: PageLine, right: float) -> bool:
+    """Whether the first word of the line below would have found room: then the break is meant."""
+    return above.right + _SPACE_WIDTH * above.size + below.first_word_width < right
+
+
+def _begins_indented(block: Sequence[PageLine], index: int) -> bool:
+    """Whether a line starts a paragraph by its indent: after a sentence's end, and alone with it."""
+    above, below = block[index - 1], block[index]
+    indent = _INDENT * below.size
+    if below.left < above.left + indent or not _SENTENCE_END.search(above.text):
+        return False
+    return index + 1 == len(block) or block[index + 1].left < below.left - indent / 2
+
+
+def _attach(text: str, joint: str, line: str) -> str:
+    if joint != " ":
+        return text + joint + line
+    if text.endswith("-") and text[-2:-1].isalpha() and line[:1].islower():
+        return text[:-1] + line
+    if _NO_SPACES_BETWEEN.match(text[-1:]) and _NO_SPACES_BETWEEN.match(line[:1]):
+        return text + line
+    return f"{text} {line}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write page numbers for people: 3, 7–9."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in runs)

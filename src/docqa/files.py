@@ -1,0 +1,328 @@
+"""From folders to files: which files there are, which are left out and why, and how one is read safely.
+
+Paths are absolute and in the form of `os.fsdecode`, so names that are not UTF-8 survive the round trip.
+"""
+
+# Paths stay strings here: they are stored as such, and a walk handles very many of them.
+# ruff: noqa: PTH112, PTH118, PTH119, PTH123, PTH208
+from __future__ import annotations
+
+import errno
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pathspec import GitIgnoreSpec
+
+from docqa.errors import ExtractionError, UsageError
+
+MAX_BYTES = 100_000_000
+"""The largest file that is indexed unless told otherwise, in bytes."""
+
+_CHUNK_BYTES = 1 << 20
+_MAX_RULE_BYTES = 1_000_000
+_ATTEMPTS = 2
+
+# O_NONBLOCK keeps a FIFO from blocking the call, O_NOFOLLOW refuses a link that replaced the file after the
+# walk, O_NOCTTY keeps a terminal from becoming ours. Windows lacks all three and needs O_BINARY.
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+_IGNORED_NAMES = """
+    .git .hg .svn .bzr _darcs
+    node_modules __pycache__ .venv
+    .mypy_cache .pytest_cache .ruff_cache .hypothesis .tox .nox .cache
+    .ds_store thumbs.db desktop.ini ~$* *~ *.swp *.swo *.tmp
+    *.docqa *.docqa-wal *.docqa-shm *.docqa-journal *.docqa.lock
+"""
+
+_SENSITIVE_NAMES = """
+    .env .env.* .envrc
+    *.pem *.key *.p12 *.pfx *.ppk *.jks *.keystore *.kdbx
+    id_rsa* id_dsa* id_ecdsa* id_ed25519*
+    .netrc _netrc .npmrc .pypirc .pgpass .htpasswd .git-credentials
+    .ssh .gnupg .password-store
+    .aws/credentials .docker/config.json .kube/config
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file worth indexing, as it stood when the walk met it; `size` is in bytes."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file or folder that is left out, with a short reason for the person who asked."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """The bytes of a file that held still while being read, with their SHA-256 as a hex digest."""
+
+    data: bytes
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+def walk(roots: Sequence[str | os.PathLike[str]], *, max_bytes: int = MAX_BYTES) -> Iterator[FoundFile | SkippedFile]:
+    """Find the files below `roots` (folders or single files): depth first, by the bytes of their names.
+
+    `.gitignore` and `.docqaignore` files apply from the folder that holds them downwards, after docqa's own
+    rules; what they exclude is left out without a word. What looks like a secret is reported instead, and
+    only a `.docqaignore` can take it back in. A file named as a root is exempt from every rule. No symbolic
+    link is followed but a root itself, and no file is found twice.
+
+    Raises `UsageError` at the call, before anything is walked, if a root does not exist.
+    """
+    resolved = list(dict.fromkeys(map(_resolve, roots)))
+    return _Walk(resolved, max_bytes).run()
+
+
+def read(path: str, *, max_bytes: int) -> FileContent:
+    """Read a regular file of at most `max_bytes` bytes, without following a link or waiting for a FIFO.
+
+    Raises `ExtractionError` if it is anything else, cannot be read, or keeps changing while being read.
+    """
+    try:
+        for _ in range(_ATTEMPTS):
+            content = _read_once(path, max_bytes)
+            if content is not None:
+                return content
+    except (OSError, ValueError) as error:
+        raise ExtractionError(_reason(error)) from error
+    raise ExtractionError("changed while being read; index again")
+
+
+def _resolve(root: str | os.PathLike[str]) -> str:
+    path = os.fsdecode(root)
+    try:
+        return os.path.realpath(path, strict=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {_reason(error)}; name a folder or a file that can be read") from error
+
+
+class _Walk:
+    """One walk over all roots: it remembers which folders it has entered."""
+
+    def __init__(self, roots: Sequence[str], max_bytes: int) -> None:
+        self._roots = roots
+        self._max_bytes = max_bytes
+        self._named = {root for root in roots if not os.path.isdir(root)}
+        self._entered: dict[tuple[int, int], str] = {}
+
+    def run(self) -> Iterator[FoundFile | SkippedFile]:
+        for root in self._roots:
+            if root in self._named:
+                yield self._examine(root)
+            else:
+                yield from self._descend(root)
+
+    def _descend(self, root: str) -> Iterator[FoundFile | SkippedFile]:
+        # A stack instead of recursion: a path can hold more folders than Python has frames.
+        pending: list[tuple[str, _Rules | None]] = [(root, None)]
+        while pending:
+            path, rules = pending.pop()
+            if path in self._named:
+                continue  # found at its own root, whatever the rules here say
+            if rules is not None and rules.are_secret(path):
+                yield SkippedFile(path, "looks like a secret")
+                continue
+            try:
+                status = os.lstat(path)
+            except OSError as error:
+                yield SkippedFile(path, _reason(error))
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if rules is not None and rules.exclude(path, is_folder=is_folder):
+                continue
+            if not is_folder:
+                yield self._examine(path, status)
+                continue
+            entries = self._enter(path, status, is_root=rules is None)
+            if isinstance(entries, SkippedFile):
+                yield entries
+            elif entries:
+                inner = _Rules.of_folder(path, entries, rules)
+                pending += [(os.path.join(path, name), inner) for name in reversed(entries)]
+
+    def _enter(self, path: str, status: os.stat_result, *, is_root: bool) -> list[str] | SkippedFile:
+        """List the folder's names in order; none if it was walked before or is a virtual environment."""
+        identity = (status.st_dev, status.st_ino)
+        earlier = self._entered.get(identity)
+        if earlier is not None:  # an overlapping root, or a folder mounted in two places
+            return [] if earlier == path else SkippedFile(path, f"the same folder as {earlier}")
+        self._entered[identity] = path
+        try:
+            names = sorted(os.listdir(path), key=os.fsencode)
+        except OSError as error:
+            return SkippedFile(path, _reason(error))
+        return [] if "pyvenv.cfg" in names and not is_root else names
+
+    def _examine(self, path: str, status: os.stat_result | None = None) -> FoundFile | SkippedFile:
+        try:
+            status = status or os.lstat(path)
+        except OSError as error:
+            return SkippedFile(path, _reason(error))
+        if not stat.S_ISREG(status.st_mode):
+            return SkippedFile(path, _kind(status.st_mode))
+        if status.st_size > max(self._max_bytes, 0):
+            return SkippedFile(path, _too_large(self._max_bytes))
+        if not os.access(path, os.R_OK):
+            return SkippedFile(path, "permission denied")
+        return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The ignore files of one folder, and those above it."""
+
+    folder: str
+    gitignore: GitIgnoreSpec | None
+    docqaignore: GitIgnoreSpec | None
+    above: _Rules | None
+
+    @classmethod
+    def of_folder(cls, folder: str, names: Sequence[str], above: _Rules | None) -> _Rules:
+        """Gather the rules that hold for what lies in `folder`, whose entries are `names`."""
+        own = [_spec(folder, name) if name in names else None for name in (".gitignore", ".docqaignore")]
+        if above is not None and own == [None, None]:
+            return above
+        return cls(folder, own[0], own[1], above)
+
+    def exclude(self, path: str, *, is_folder: bool) -> bool:
+        """Whether the path is left out; the innermost ignore file that speaks of it decides."""
+        level: _Rules | None = self
+        while level is not None:
+            for spec in (level.docqaignore, level.gitignore):
+                verdict = level._verdict(spec, path, is_folder=is_folder)
+                if verdict is not None:
+                    return verdict
+            level = level.above
+        return _matches(_IGNORED, path)
+
+    def are_secret(self, path: str) -> bool:
+        """Whether the path looks like a secret that no `.docqaignore` takes back in."""
+        if not _matches(_SECRET, path):
+            return False
+        level: _Rules | None = self
+        while level is not None:
+            for is_folder in (False, True):
+                if level._verdict(level.docqaignore, path, is_folder=is_folder) is False:
+                    return False
+            level = level.above
+        return True
+
+    def _verdict(self, spec: GitIgnoreSpec | None, path: str, *, is_folder: bool) -> bool | None:
+        if spec is None:
+            return None
+        relative = path[len(self.folder) :].lstrip(os.sep)
+        return spec.check_file(relative + os.sep if is_folder else relative).include
+
+
+def _spec(folder: str, name: str) -> GitIgnoreSpec | None:
+    """Compile an ignore file; one that cannot be read is reported when the walk gets to it."""
+    try:
+        content = read(os.path.join(folder, name), max_bytes=_MAX_RULE_BYTES)
+    except ExtractionError:
+        return None
+    # Names and patterns are decoded alike, so that a pattern can match a name that is not UTF-8.
+    lines = os.fsdecode(content.data.removeprefix(b"\xef\xbb\xbf")).splitlines()
+    return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _is_pattern(line: str) -> bool:
+    """Git passes over a pattern that makes no sense, where pathspec raises."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
+
+
+def _any_of(patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, patterns.split())))
+
+
+_IGNORED = _any_of(_IGNORED_NAMES)
+_SECRET = _any_of(_SENSITIVE_NAMES)
+
+
+def _matches(patterns: re.Pattern[str], path: str) -> bool:
+    """Whether the last part of the path matches, or its last two; the case of letters does not count."""
+    folder, name = os.path.split(path.lower())
+    parent = os.path.basename(folder)
+    return bool(patterns.match(name) or patterns.match(f"{parent}/{name}"))
+
+
+def _read_once(path: str, max_bytes: int) -> FileContent | None:
+    """Return the file's content, or None if it changed meanwhile."""
+    with open(os.open(path, _OPEN_FLAGS), "rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise ExtractionError(_kind(before.st_mode))
+        if before.st_size > max_bytes:
+            raise ExtractionError(_too_large(max_bytes))
+        data = bytearray()
+        # A file can grow past the limit, and its size can be a lie, so what is read counts as well.
+        while chunk := file.read(_CHUNK_BYTES):
+            data += chunk
+            if len(data) > max_bytes:
+                raise ExtractionError(_too_large(max_bytes))
+        after = os.fstat(file.fileno())
+    if _version(before) != _version(after) or len(data) != after.st_size:
+        return None
+    return FileContent(bytes(data), len(data), after.st_mtime_ns, hashlib.sha256(data).hexdigest())
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "symbolic link, not followed"
+    kinds = {
+        stat.S_IFIFO: "FIFO",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFBLK: "block device",
+        stat.S_IFCHR: "character device",
+        stat.S_IFDIR: "folder",
+    }
+    return f"not a regular file ({kinds.get(stat.S_IFMT(mode), 'of unknown kind')})"
+
+
+def _too_large(max_bytes: int) -> str:
+    for unit, name in ((1_000_000, "MB"), (1000, "kB")):
+        if max_bytes >= unit:
+            return f"larger than {max_bytes / unit:g} {name}"
+    return f"larger than {max_bytes} bytes"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    known = {
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.ENOENT: "does not exist",
+        errno.ELOOP: "symbolic link, not followed",
+        errno.ENXIO: "not a regular file (socket or device)",
+        errno.ENAMETOOLONG: "path too long",
+    }
+    if isinstance(error, OSError) and error.errno is not None:
+        return known.get(error.errno) or (error.strerror or "cannot be read").lower()
+    return "not a valid path"

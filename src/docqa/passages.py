@@ -1,0 +1,156 @@
+"""Text to passages: stretches of a page's worth of reading, cut where a reader would pause."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+from docqa.records import Mark, Passage
+
+PASSAGE_CHARACTERS = 1_000
+OVERLAP_CHARACTERS = 200
+
+# The end of a sentence: its mark, closing quotes or brackets, white space, and no lower-case letter after it.
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[^\sa-z])|\n(?=\s*(?:[-*•|]|\d+[.)]\s))")
+_PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
+# Abbreviations that a capital letter or a digit commonly follows.
+_ABBREVIATION = re.compile(
+    r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|No|Nos|Fig|Sec|Art|vs|etc|e\.g|i\.e|approx|cf|p|pp|vol|ed)\.$"
+)
+
+Bounds = tuple[int, int]
+
+
+class Place(NamedTuple):
+    """Page, line and path of headings at a character; None where the format has no such thing."""
+
+    page: int | None
+    line: int | None
+    heading: str | None
+
+
+def sentences(text: str) -> list[Bounds]:
+    """Bounds of the sentences of a text, without the white space between them.
+
+    A blank line ends a sentence, and so does the line before a list item or table row.
+    """
+    return [bounds for paragraph in paragraphs(text) for bounds in _sentences_within(text, paragraph)]
+
+
+def paragraphs(text: str) -> list[Bounds]:
+    """Bounds of the paragraphs of a text: what stands between blank lines."""
+    ends = [match.span() for match in _PARAGRAPH_END.finditer(text)]
+    return _trimmed_pieces(text, (0, len(text)), ends)
+
+
+def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
+    """Bounds of the passages of a text, in order.
+
+    A passage is a run of whole sentences of at most PASSAGE_CHARACTERS characters. It ends with a paragraph
+    where one ends in time, and always before a heading or a new page. Where it has to end inside a
+    paragraph, the next passage repeats up to OVERLAP_CHARACTERS of its last sentences, so that no answer
+    loses what it refers to.
+    """
+    borders = sorted({mark.start for mark in marks if mark.kind in ("heading", "page")})
+    passages: list[Bounds] = []
+    run: list[Bounds] = []
+    section = 0
+    for paragraph in paragraphs(text):
+        pieces = [piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)]
+        here = bisect_right(borders, paragraph[0])
+        whole_fits = run and paragraph[1] - run[0][0] <= PASSAGE_CHARACTERS
+        if run and (here != section or not whole_fits):
+            passages.append((run[0][0], run[-1][1]))
+            run = []
+        section = here
+        for piece in pieces:
+            if run and piece[1] - run[0][0] > PASSAGE_CHARACTERS:
+                passages.append((run[0][0], run[-1][1]))
+                run = _tail(run, piece)
+            run.append(piece)
+    if run:
+        passages.append((run[0][0], run[-1][1]))
+    return passages
+
+
+def line_marks(text: str, marks: Sequence[Mark], passages: Sequence[Bounds]) -> list[Mark]:
+    """Line marks at the starts of passages, for a text that has line marks at all.
+
+    With them a line is found by counting newlines inside one passage, never from the start of a document.
+    """
+    known = [mark for mark in marks if mark.kind == "line"]
+    starts = [mark.start for mark in known]
+    added = []
+    for start, _ in passages:
+        place = bisect_right(starts, start) - 1
+        if place >= 0 and starts[place] != start:
+            line = int(known[place].value) + text.count("\n", starts[place], start)
+            added.append(Mark("line", start, str(line)))
+    return added
+
+
+def place(passage: Passage, position: int) -> Place:
+    """Tell where a character of the document, inside the passage, stands in a person's terms."""
+    latest = {mark.kind: mark for mark in sorted(passage.marks, key=attrgetter("start")) if mark.start <= position}
+    page, line, heading = latest.get("page"), latest.get("line"), latest.get("heading")
+    return Place(
+        int(page.value) if page else None,
+        int(line.value) + passage.text.count("\n", max(0, line.start - passage.start), position - passage.start)
+        if line
+        else None,
+        heading.value if heading else None,
+    )
+
+
+def _sentences_within(text: str, paragraph: Bounds) -> list[Bounds]:
+    ends = [
+        (match.end(), match.end())
+        for match in _SENTENCE_END.finditer(text, *paragraph)
+        if not _ABBREVIATION.search(text, max(paragraph[0], match.end() - 8), match.end())
+    ]
+    return _trimmed_pieces(text, paragraph, ends)
+
+
+def _trimmed_pieces(text: str, bounds: Bounds, separators: Sequence[Bounds]) -> list[Bounds]:
+    """Split bounds at separators, strip white space, and leave out what is empty."""
+    starts = [bounds[0], *(end for _, end in separators)]
+    ends = [*(start for start, _ in separators), bounds[1]]
+    return [piece for pair in zip(starts, ends, strict=True) if (piece := _stripped(text, *pair))]
+
+
+def _stripped(text: str, start: int, end: int) -> Bounds | None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else None
+
+
+def _pieces(text: str, sentence: Bounds) -> Iterator[Bounds]:
+    """Cut a sentence that is longer than a passage at a line's end, else at a space, else anywhere."""
+    start, end = sentence
+    while end - start > PASSAGE_CHARACTERS:
+        limit = start + PASSAGE_CHARACTERS
+        cut = text.rfind("\n", start + 1, limit)
+        if cut < 0:
+            cut = text.rfind(" ", start + 1, limit)
+        if cut < 0:
+            cut = limit
+        if piece := _stripped(text, start, cut):
+            yield piece
+        start = cut
+    if piece := _stripped(text, start, end):
+        yield piece
+
+
+def _tail(run: list[Bounds], following: Bounds) -> list[Bounds]:
+    """Return the last sentences of a run that fit the overlap and still leave room for what follows."""
+    end = run[-1][1]
+    return [
+        piece
+        for piece in run[1:]
+        if end - piece[0] <= OVERLAP_CHARACTERS and following[1] - piece[0] <= PASSAGE_CHARACTERS
+    ]

@@ -1,0 +1,536 @@
+"""The library: one SQLite file with documents, their texts, passages and the retriever's postings.
+
+This is the only module that knows SQL and the only importer of sqlite_utils. Writers hold a lock file beside
+the library and change it in transactions; readers see the last committed state (write-ahead logging) and
+never wait. Paths are stored as bytes, because a file name need not be text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from sqlite_utils import Database, Migrations
+
+from docqa.errors import LibraryBusy, LibraryError
+from docqa.records import Document, Mark, MarkKind, Passage
+
+# "docq" in ASCII, at bytes 68 to 71 of the file.
+APPLICATION_ID = 0x646F6371
+# Texts are cut for storage: reading a passage decompresses this many characters or twice as many, not a book.
+CHUNK_CHARACTERS = 32_768
+BUSY_TIMEOUT_S = 5.0
+
+migrations = Migrations("docqa")
+
+
+@migrations()
+def documents_and_texts(db: Database) -> None:
+    """Files, their extracted text in compressed chunks, and the marks in it."""
+    _script(
+        db,
+        """CREATE TABLE documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE, media_type TEXT NOT NULL,
+            size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
+            characters INTEGER NOT NULL, passages INTEGER NOT NULL, remarks TEXT NOT NULL)""",
+        """CREATE TABLE texts (
+            document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE, start INTEGER NOT NULL,
+            data BLOB NOT NULL, PRIMARY KEY (document_id, start)) WITHOUT ROWID""",
+        """CREATE TABLE marks (
+            document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE, kind TEXT NOT NULL,
+            start INTEGER NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (document_id, kind, start)) WITHOUT ROWID""",
+        "CREATE TABLE skipped (path BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    )
+
+
+@migrations()
+def passages_and_postings(db: Database) -> None:
+    """Passages, and the retriever's postings in segments that are written once and merged."""
+    _script(
+        db,
+        """CREATE TABLE passages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+            start INTEGER NOT NULL, "end" INTEGER NOT NULL)""",
+        "CREATE INDEX passages_of_document ON passages (document_id, start)",
+        """CREATE TABLE segments (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, lengths BLOB NOT NULL,
+            live INTEGER NOT NULL, terms INTEGER NOT NULL)""",
+        """CREATE TABLE postings (
+            segment_id INTEGER NOT NULL REFERENCES segments(id) ON DELETE CASCADE, term TEXT NOT NULL,
+            gaps BLOB NOT NULL, frequencies BLOB NOT NULL,
+            PRIMARY KEY (segment_id, term)) WITHOUT ROWID""",
+    )
+
+
+SCHEMA_VERSION = 2
+
+
+def _script(db: Database, *statements: str) -> None:
+    for statement in statements:
+        db.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the library remembers of a file, to tell whether it has changed."""
+
+    document_id: int
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One segment of the postings: passages from id `first` on, `lengths` their encoded numbers of terms.
+
+    `live` counts the passages that have not been deleted, `terms` their terms.
+    """
+
+    id: int
+    first: int
+    lengths: bytes
+    live: int
+    terms: int
+
+
+class Store:
+    """An open library. LibraryError from any method means that the file is damaged, full or unwritable."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the library at `path`, bringing an older schema up to date.
+
+        LibraryError if there is none, or the file is not a library, or a newer docqa wrote it; such a file
+        is never changed.
+        """
+        self.path = path
+        _refuse_foreign(path)
+        with self._translated():
+            # The TUI asks from worker threads; the engine takes care that they take turns.
+            connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            # Plugins of sqlite-utils are another program's business.
+            self._db = Database(connection, execute_plugins=False)
+            _protect(self._db)
+            self._migrate()
+
+    @classmethod
+    def create(cls, path: Path) -> Store:
+        """Make a library at `path`, readable by its owner only, unless there is one; open it."""
+        if not path.exists():
+            try:
+                _create(path)
+            except OSError as error:
+                raise LibraryError(
+                    f"cannot make a library at {path}: {error.strerror or error}; choose another place with --library"
+                ) from error
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # --- transactions
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Be the only writer; LibraryBusy at once if another process is."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{self.path}.lock", timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LibraryBusy(
+                f"another docqa is already indexing into {self.path}; wait until it has finished"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Commit all changes of the block at its end, or none if it raises."""
+        with self._translated():
+            # A transaction that starts as a reader cannot be sure to become a writer.
+            self._db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.commit()
+            finally:
+                self._db.rollback()
+
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """See one committed state throughout the block, whatever others write."""
+        with self._translated():
+            self._db.conn.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.rollback()
+
+    # --- settings
+
+    def setting(self, name: str) -> str | None:
+        """Return the value of a setting, None if it has not been set."""
+        rows = self._rows("SELECT value FROM settings WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Set a setting."""
+        self._run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value)
+
+    # --- documents
+
+    def add_document(
+        self, document: Document, text: str, marks: Iterable[Mark], remarks: Sequence[str]
+    ) -> int:
+        """Add a document with its text and marks; its passages follow by `add_passages`. Return its id."""
+        document_id = self._run(
+            "INSERT INTO documents (path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            os.fsencode(document.path),
+            document.media_type,
+            document.size,
+            document.mtime_ns,
+            document.sha256,
+            document.characters,
+            document.passages,
+            json.dumps(list(remarks)),
+        )
+        self._run_many(
+            "INSERT INTO texts (document_id, start, data) VALUES (?, ?, ?)",
+            (
+                (document_id, start, zlib.compress(text[start : start + CHUNK_CHARACTERS].encode(), 1))
+                for start in range(0, len(text), CHUNK_CHARACTERS)
+            ),
+        )
+        # Of two marks of a kind at one place, the later is the closer: a heading right below its parent.
+        self._run_many(
+            "INSERT OR REPLACE INTO marks (document_id, kind, start, value) VALUES (?, ?, ?, ?)",
+            ((document_id, mark.kind, mark.start, mark.value) for mark in marks),
+        )
+        return document_id
+
+    def touch_document(self, document_id: int, size: int, mtime_ns: int) -> None:
+        """Note a new time of change of a file whose bytes are the same."""
+        self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
+
+    def remove_document(self, document_id: int) -> list[int]:
+        """Remove a document with its text, marks and passages; return the ids its passages had."""
+        gone = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY id", document_id)
+        self._run("DELETE FROM documents WHERE id = ?", document_id)
+        return [passage_id for (passage_id,) in gone]
+
+    def known(self, root: str | None = None) -> dict[str, Known]:
+        """Return what is remembered of every file, or of those at or below `root`, by path."""
+        where, values = _below(root)
+        rows = self._rows(f"SELECT path, id, size, mtime_ns, sha256 FROM documents {where}", *values)  # noqa: S608
+        return {os.fsdecode(path): Known(*rest) for path, *rest in rows}
+
+    def documents(self, root: str | None = None) -> list[Document]:
+        """List all documents, or those at or below `root`, by path."""
+        return self._documents(*_below(root))
+
+    def document(self, document_id: int) -> Document:
+        """Return one document by its id."""
+        return self._documents("WHERE id = ?", (document_id,))[0]
+
+    def _documents(self, where: str, values: Sequence[Any]) -> list[Document]:
+        rows = self._rows(
+            "SELECT path, media_type, size, mtime_ns, sha256, characters, passages"  # noqa: S608
+            f" FROM documents {where} ORDER BY path",
+            *values,
+        )
+        return [Document(os.fsdecode(path), *rest) for path, *rest in rows]
+
+    def remarks(self) -> dict[str, list[str]]:
+        """Return the remarks made while extracting, by path, where there are any."""
+        rows = self._rows("SELECT path, remarks FROM documents WHERE remarks != '[]' ORDER BY path")
+        return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
+
+    def text(self, document_id: int, start: int, end: int) -> str:
+        """Return the characters `start` to `end` of a document's text, fewer where it ends before."""
+        first_chunk = max(0, start) // CHUNK_CHARACTERS * CHUNK_CHARACTERS
+        rows = self._rows(
+            "SELECT data FROM texts WHERE document_id = ? AND start >= ? AND start < ? ORDER BY start",
+            document_id,
+            first_chunk,
+            end,
+        )
+        try:
+            joined = "".join(zlib.decompress(data).decode() for (data,) in rows)
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise self._damaged(error) from error
+        return joined[max(0, start) - first_chunk : max(0, end) - first_chunk]
+
+    def marks(self, document_id: int, start: int, end: int) -> tuple[Mark, ...]:
+        """Return the marks that hold at `start` and those after it up to `end`, by kind and start."""
+        rows = []
+        for kind in get_args(MarkKind):
+            rows += self._rows(
+                "SELECT kind, start, value FROM marks WHERE document_id = ?1 AND kind = ?2 AND start < ?4"
+                " AND start >= coalesce("
+                "(SELECT max(start) FROM marks WHERE document_id = ?1 AND kind = ?2 AND start <= ?3), ?3)"
+                " ORDER BY start",
+                document_id,
+                kind,
+                start,
+                end,
+            )
+        return tuple(Mark(*row) for row in rows)
+
+    # --- skipped files
+
+    def skip(self, path: str, reason: str) -> None:
+        """Remember that a file was skipped, and why."""
+        self._run("INSERT OR REPLACE INTO skipped (path, reason) VALUES (?, ?)", os.fsencode(path), reason)
+
+    def forget_skipped(self, root: str) -> None:
+        """Forget the files at or below `root` that were skipped."""
+        where, values = _below(root)
+        self._run(f"DELETE FROM skipped {where}", *values)  # noqa: S608
+
+    def skipped(self) -> list[tuple[str, str]]:
+        """List the skipped files with their reasons, by path."""
+        return [
+            (os.fsdecode(path), reason) for path, reason in self._rows("SELECT * FROM skipped ORDER BY path")
+        ]
+
+    # --- passages
+
+    def add_passages(self, document_id: int, bounds: Sequence[tuple[int, int]]) -> range:
+        """Add a document's passages by their bounds in its text; return their ids."""
+        # Counted from the ids ever given, so that none is given twice.
+        used = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
+        first = int(used[0][0]) + 1 if used else 1
+        self._run_many(
+            'INSERT INTO passages (id, document_id, start, "end") VALUES (?, ?, ?, ?)',
+            ((first + number, document_id, start, end) for number, (start, end) in enumerate(bounds)),
+        )
+        return range(first, first + len(bounds))
+
+    def passages(self, ids: Iterable[int]) -> list[Passage]:
+        """Return passages by id, in the order asked for, with their text."""
+        return [self._passage(passage_id) for passage_id in ids]
+
+    def _passage(self, passage_id: int) -> Passage:
+        rows = self._rows('SELECT document_id, start, "end" FROM passages WHERE id = ?', passage_id)
+        if not rows:
+            raise self._damaged(f"passage {passage_id} is missing")
+        document_id, start, end = rows[0]
+        return Passage(
+            passage_id,
+            self.document(document_id),
+            start,
+            end,
+            self.text(document_id, start, end),
+            self.marks(document_id, start, end),
+        )
+
+    def passages_of(self, document_id: int) -> list[Passage]:
+        """Return a document's passages in the order of its text."""
+        rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
+        return self.passages(passage_id for (passage_id,) in rows)
+
+    # --- the retriever's rows
+
+    def add_segment(
+        self, first: int, lengths: bytes, live: int, terms: int, rows: Iterable[tuple[str, bytes, bytes]]
+    ) -> None:
+        """Add a segment with its rows (term, gaps, frequencies)."""
+        segment_id = self._run(
+            "INSERT INTO segments (first, lengths, live, terms) VALUES (?, ?, ?, ?)",
+            first,
+            lengths,
+            live,
+            terms,
+        )
+        self._run_many(
+            "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)",
+            ((segment_id, *row) for row in rows),
+        )
+
+    def update_segment(self, segment: SegmentRow) -> None:
+        """Replace a segment's lengths and counts after deletions."""
+        self._run(
+            "UPDATE segments SET lengths = ?, live = ?, terms = ? WHERE id = ?",
+            segment.lengths,
+            segment.live,
+            segment.terms,
+            segment.id,
+        )
+
+    def remove_segment(self, segment_id: int) -> None:
+        """Remove a segment with its rows."""
+        self._run("DELETE FROM segments WHERE id = ?", segment_id)
+
+    def segments(self) -> list[SegmentRow]:
+        """List the segments in the order of their passages."""
+        return [
+            SegmentRow(*row)
+            for row in self._rows("SELECT id, first, lengths, live, terms FROM segments ORDER BY first")
+        ]
+
+    def postings(self, segment_id: int, term: str) -> tuple[bytes, bytes] | None:
+        """Return a term's encoded gaps and frequencies in a segment, None if it does not occur there."""
+        rows = self._rows(
+            "SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term
+        )
+        return rows[0] if rows else None
+
+    def all_postings(self, segment_id: int) -> Iterator[tuple[str, bytes, bytes]]:
+        """Yield a segment's rows (term, gaps, frequencies) by term."""
+        with self._translated():
+            yield from self._db.execute(
+                "SELECT term, gaps, frequencies FROM postings WHERE segment_id = ? ORDER BY term",
+                [segment_id],
+            )
+
+    # --- health
+
+    def check(self) -> list[str]:
+        """Return what SQLite finds wrong with the file: nothing, if it is sound."""
+        findings = [str(finding) for (finding,) in self._rows("PRAGMA quick_check")]
+        return [] if findings == ["ok"] else findings
+
+    def counts(self) -> dict[str, int]:
+        """Count documents, passages, skipped files, and the characters of text."""
+        names = ("documents", "passages", "skipped", "characters")
+        row = self._rows(
+            "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages),"
+            " (SELECT count(*) FROM skipped), (SELECT coalesce(sum(characters), 0) FROM documents)"
+        )[0]
+        return dict(zip(names, row, strict=True))
+
+    # --- SQL
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        with self._translated():
+            return self._db.execute(sql, values).fetchall()
+
+    def _run(self, sql: str, *values: Any) -> int:
+        with self._translated():
+            return self._db.execute(sql, values).lastrowid or 0
+
+    def _run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self._translated():
+            self._db.conn.executemany(sql, rows)
+
+    def _migrate(self) -> None:
+        version = self._rows("PRAGMA user_version")[0][0]
+        if version > SCHEMA_VERSION:
+            raise LibraryError(
+                f"{self.path} was written by a newer docqa (schema {version}, this one knows {SCHEMA_VERSION});"
+                " update docqa"
+            )
+        if version < SCHEMA_VERSION:
+            migrations.apply(self._db)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """Turn SQLite's errors into ones that say what to do."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # a mistake of ours, not a state of the file
+        except sqlite3.DatabaseError as error:
+            message = str(error)
+            if "locked" in message or "busy" in message:
+                raise LibraryBusy(f"another program is writing to {self.path}; try again later") from error
+            if "full" in message:
+                raise LibraryError(
+                    f"no space left to write {self.path}; the library is as it was before: free some space"
+                    " and run the command again"
+                ) from error
+            if "readonly" in message or "unable to open" in message:
+                raise LibraryError(
+                    f"{self.path} cannot be opened for writing ({message}); check its permissions"
+                ) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, cause: object) -> LibraryError:
+        return LibraryError(
+            f"{self.path} is damaged ({cause}); move it away and index your folders again, the documents themselves"
+            " are untouched"
+        )
+
+
+def _below(root: str | None) -> tuple[str, tuple[bytes, ...]]:
+    """Make a WHERE clause, with its values, for paths at or below a folder or file."""
+    if root is None:
+        return "", ()
+    path = os.fsencode(root).rstrip(b"/")
+    # "0" is the character after "/": everything below the folder sorts between the two.
+    return "WHERE path = ? OR (path > ? AND path < ?)", (path or b"/", path + b"/", path + b"0")
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise LibraryError unless the file says of itself that it is a library; nothing is written."""
+    try:
+        if path.is_dir():
+            raise LibraryError(
+                f"{path} is a folder; a library is a file, for example {path / 'library.docqa'}"
+            )
+        with path.open("rb") as stream:
+            header = stream.read(100)
+    except FileNotFoundError:
+        raise LibraryError(f"no library at {path}; make one with: docqa index FOLDER") from None
+    except OSError as error:
+        raise LibraryError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    if header[:16] != b"SQLite format 3\0" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+        raise LibraryError(
+            f"{path} is not a docqa library; it was not touched. Choose another file with --library"
+        )
+
+
+def _create(path: Path) -> None:
+    """Build an empty library under another name and link it into place, so that it is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
+        try:
+            _protect(db)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrations.apply(db)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute("PRAGMA journal_mode = WAL").fetchall()
+        finally:
+            db.close()
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # somebody else made one in the meantime: that one is used
+        except OSError:
+            draft.rename(path)  # a file system without hard links
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _protect(db: Database) -> None:
+    """Set what every connection needs: no trust in the file's own SQL, no trace of what is deleted."""
+    for pragma in (
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+        "synchronous = NORMAL",
+    ):
+        db.execute(f"PRAGMA {pragma}").fetchall()

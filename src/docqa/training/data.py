@@ -1,0 +1,301 @@
+"""Training data: SQuAD-format files, a held-out slice of whole documents, and distractor passages.
+
+A distractor is a passage of the same collection that ranks high for a question and does not hold its answer.
+A reader that has learnt to say "not here" to such passages gives logits that can be compared between passages
+(Clark and Gardner 2018, arXiv 1710.10723, train on retrieved passages for the same reason).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from docqa.errors import UsageError
+from docqa.terms import document_terms, question_terms
+
+# Okapi BM25's customary parameters, those of rank_bm25.
+BM25_K1 = 1.5
+BM25_B = 0.75
+
+DISTRACTOR_RANKS = 10
+
+DocumentKind = Literal["article", "paragraph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a paragraph, given by its place in the collection.
+
+    `answers` are characters (start, end) of the paragraph, each pair once; none if the paragraph does not
+    answer the question.
+    """
+
+    id: str
+    text: str
+    paragraph: int
+    answers: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The paragraphs of one file, with the title of each one's article, and the questions about them.
+
+    `dropped` counts the questions that came with answers of which the paragraph holds none.
+    """
+
+    name: str
+    paragraphs: tuple[str, ...]
+    titles: tuple[str, ...]
+    questions: tuple[Question, ...]
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with one passage to read; `answers` as in Question, none meaning "not here"."""
+
+    question: str
+    passage: str
+    answers: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one file takes part in training.
+
+    `share` of its questions are used in each pass, `distractors` is the expected number of distractor
+    passages a question, from 0 to 1, and `held_out` the share of its documents that is never trained on.
+    What a document is, `documents` says: in collections of posts each paragraph is its own. `origin` is where
+    the data comes from and under which licence, for the model card.
+    """
+
+    file: Path
+    origin: str
+    share: float = 1.0
+    distractors: float = 0.0
+    held_out: float = 0.0
+    documents: DocumentKind = "article"
+
+
+def read_squad(file: Path) -> Collection:
+    """Read a file in the format of SQuAD 1.1 or 2.0.
+
+    An answer that does not stand at its `answer_start` is looked for nearby; a question none of whose answers
+    occurs in the paragraph is dropped and counted. UsageError, naming the file, if it is not such a file.
+    """
+    try:
+        articles = json.loads(file.read_text(encoding="utf-8"))["data"]
+        return _collection(file.stem, articles)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UsageError(f"{file} is not a JSON file ({error}); copy it again") from error
+    except KeyError as error:
+        raise UsageError(f"{file} is not in SQuAD's format: {error} is missing") from error
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is not in SQuAD's format ({error})") from error
+
+
+def _collection(name: str, articles: Iterable[dict[str, Any]]) -> Collection:
+    paragraphs: list[str] = []
+    titles: list[str] = []
+    questions: list[Question] = []
+    dropped = 0
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            context = str(paragraph["context"])
+            for entry in paragraph["qas"]:
+                answers = _answers(context, entry)
+                if answers is None:
+                    dropped += 1
+                else:
+                    question = str(entry["question"])
+                    questions.append(Question(str(entry["id"]), question, len(paragraphs), answers))
+            paragraphs.append(context)
+            titles.append(str(article.get("title", "")))
+    return Collection(name, tuple(paragraphs), tuple(titles), tuple(questions), dropped)
+
+
+def _answers(context: str, entry: dict[str, Any]) -> tuple[tuple[int, int], ...] | None:
+    """Where a question's answers stand; none for an unanswerable one, None if they cannot be found."""
+    if entry.get("is_impossible", False) or not entry["answers"]:
+        return ()
+    found = {}
+    for answer in entry["answers"]:
+        text = str(answer["text"])
+        start = _nearest(context, text, int(answer["answer_start"]))
+        if start is not None:
+            found[start, start + len(text)] = None
+    return tuple(found) or None
+
+
+def _nearest(context: str, text: str, expected: int) -> int | None:
+    """The start of the occurrence of `text` that is nearest to where it is expected; None without one."""
+    if not text.strip():
+        return None
+    starts = (match.start() for match in re.finditer(f"(?={re.escape(text)})", context))
+    return min(starts, key=lambda start: abs(start - expected), default=None)
+
+
+def hold_out(collection: Collection, share: float, kind: DocumentKind) -> tuple[Collection, Collection]:
+    """Split a collection into what is trained on and what is held out: whole documents, never questions.
+
+    The documents with the smallest hashes of their title (or, where each paragraph is a document, of its
+    text) are held out, so that neither the order of the file nor a seed matters.
+    """
+    keys = collection.titles if kind == "article" else collection.paragraphs
+    ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode("utf-8", "replace")).digest())
+    held = set(ranked[: round(share * len(ranked))])
+    inside = [number for number, key in enumerate(keys) if key in held]
+    outside = [number for number, key in enumerate(keys) if key not in held]
+    return _subset(collection, outside), _subset(collection, inside)
+
+
+def _subset(collection: Collection, numbers: Sequence[int]) -> Collection:
+    places = {number: place for place, number in enumerate(numbers)}
+    return Collection(
+        collection.name,
+        tuple(collection.paragraphs[number] for number in numbers),
+        tuple(collection.titles[number] for number in numbers),
+        tuple(
+            Question(question.id, question.text, places[question.paragraph], question.answers)
+            for question in collection.questions
+            if question.paragraph in places
+        ),
+    )
+
+
+def as_squad(collections: Sequence[Collection]) -> dict[str, Any]:
+    """Collections as one object in SQuAD 2.0's format; each article also names its `collection`."""
+    return {"version": "v2.0", "data": [article for one in collections for article in _articles(one)]}
+
+
+def _articles(collection: Collection) -> list[dict[str, Any]]:
+    paragraphs = [{"context": context, "qas": list[Any]()} for context in collection.paragraphs]
+    articles: dict[str, list[dict[str, Any]]] = {}
+    for title, paragraph in zip(collection.titles, paragraphs, strict=True):
+        articles.setdefault(title, []).append(paragraph)
+    for question in collection.questions:
+        context = collection.paragraphs[question.paragraph]
+        answers = [{"text": context[start:end], "answer_start": start} for start, end in question.answers]
+        paragraphs[question.paragraph]["qas"].append(
+            {"id": question.id, "question": question.text, "answers": answers, "is_impossible": not answers}
+        )
+    return [
+        {"title": title, "collection": collection.name, "paragraphs": of_article}
+        for title, of_article in articles.items()
+    ]
+
+
+class Distractors:
+    """BM25 over a collection's paragraphs, for finding passages that look right and are not."""
+
+    def __init__(self, paragraphs: Sequence[str]) -> None:
+        self._words = [f" {normalised(paragraph)} " for paragraph in paragraphs]
+        self._texts = list(paragraphs)
+        self._weights = _bm25_weights([document_terms(paragraph) for paragraph in paragraphs])
+
+    def find(self, question: str, answers: Sequence[str], own: str, count: int) -> list[int]:
+        """Up to `count` paragraphs by falling score, without `own` text and without any of the answers.
+
+        A paragraph that shares no term with the question is no distractor. Answers are compared as the SQuAD
+        metric does; where nothing is left of one after that, no paragraph can be known to lack it.
+        """
+        needles = [f" {normalised(answer)} " for answer in answers]
+        if not all(needle.strip() for needle in needles):
+            return []
+        scores = np.zeros(len(self._texts))
+        for term in question_terms(question):
+            if term in self._weights:
+                places, weights = self._weights[term]
+                scores[places] += weights
+        found = []
+        for place in np.argsort(-scores, kind="stable"):
+            if len(found) == count or scores[place] <= 0:
+                break
+            if self._texts[place] != own and not any(needle in self._words[place] for needle in needles):
+                found.append(int(place))
+        return found
+
+
+def _bm25_weights(
+    documents: Sequence[Sequence[str]],
+) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """For each term the documents that hold it and what it adds to their scores.
+
+    Robertson's BM25 with the non-negative IDF ln(1 + (N - n + 0.5) / (n + 0.5)).
+    """
+    counts: dict[str, dict[int, int]] = {}
+    for number, terms in enumerate(documents):
+        for term in terms:
+            of_term = counts.setdefault(term, {})
+            of_term[number] = of_term.get(number, 0) + 1
+    lengths = np.array([len(terms) for terms in documents], dtype=np.float64)
+    norms = (
+        BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(lengths.mean(), 1.0)) if len(documents) else lengths
+    )
+    weights = {}
+    for term, of_term in counts.items():
+        places = np.fromiter(of_term, dtype=np.int64)
+        frequencies = np.fromiter(of_term.values(), dtype=np.float64)
+        idf = np.log1p((len(documents) - len(of_term) + 0.5) / (len(of_term) + 0.5))
+        weights[term] = places, idf * frequencies * (BM25_K1 + 1) / (frequencies + norms[places])
+    return weights
+
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalised(text: str) -> str:
+    """A text as SQuAD's official metric compares it: lower case, no punctuation, no articles, single spaces."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+class Mix:
+    """The examples of several sources, a new selection in each pass.
+
+    `held_out` are the sources' documents that no pass contains. UsageError if a file is not SQuAD's format.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = tuple(sources)
+        splits = []
+        self.dropped = {}
+        for source in sources:
+            collection = read_squad(source.file)
+            self.dropped[collection.name] = collection.dropped
+            splits.append(hold_out(collection, source.held_out, source.documents))
+        self.collections = tuple(trained for trained, _ in splits)
+        self.held_out = tuple(held for _, held in splits if held.paragraphs)
+        self._distractors = tuple(
+            Distractors(collection.paragraphs) if source.distractors else None
+            for source, collection in zip(self.sources, self.collections, strict=True)
+        )
+
+    def examples(self, random: Random) -> Iterator[Example]:
+        """One pass, source by source: every selected question with its paragraph, some with a distractor."""
+        for source, collection, distractors in zip(
+            self.sources, self.collections, self._distractors, strict=True
+        ):
+            for question in collection.questions:
+                if random.random() >= source.share:
+                    continue
+                context = collection.paragraphs[question.paragraph]
+                yield Example(question.text, context, question.answers)
+                if distractors is None or not question.answers or random.random() >= source.distractors:
+                    continue
+                texts = [context[start:end] for start, end in question.answers]
+                found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
+                if found:
+                    yield Example(question.text, collection.paragraphs[random.choice(found)], ())

@@ -1,0 +1,133 @@
+"""Examples as the model's inputs, and inputs as batches of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from tokenizers import Encoding, Tokenizer
+from torch import Tensor
+
+from docqa.reader.reader import LENGTH_STEP
+from docqa.reader.windows import QUESTION_TOKENS
+from docqa.training.data import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input, `[CLS] question [SEP] stretch of the passage [SEP]`, as the reader builds its windows.
+
+    `first` is the row of the first passage token. `start` and `end` are the rows of the answer's first and
+    last token; both are 0, [CLS], where the stretch does not answer the question (Devlin et al. 2019,
+    section 4.3).
+    """
+
+    tokens: list[int]
+    first: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs as tensors: all (batch, tokens), save the targets `starts` and `ends`, (batch,).
+
+    `places` is True where an answer may start or end: at [CLS] and in the passage.
+    """
+
+    tokens: Tensor
+    segments: Tensor
+    real: Tensor
+    places: Tensor
+    starts: Tensor
+    ends: Tensor
+
+
+class Encoder:
+    """Turns examples into inputs of at most `limit` tokens; remembers the passages it has met."""
+
+    def __init__(self, tokenizer: Tokenizer, limit: int) -> None:
+        self._tokenizer = tokenizer
+        self._limit = limit
+        self._begin, self._separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._passages: dict[str, Encoding] = {}
+
+    def encode(self, example: Example, random: Random) -> Input | None:
+        """The example's input, with one of its answers as target.
+
+        A passage that is too long is cut to a stretch at random, around the answer if there is one. None if
+        the answer alone is too long.
+        """
+        question = self._tokenizer.encode(example.question, add_special_tokens=False).ids[:QUESTION_TOKENS]
+        head = [self._begin, *question, self._separator]
+        room = self._limit - len(head) - 1
+        passage = self._passage(example.passage)
+        target = None
+        if example.answers:
+            target = _token_span(passage.offsets, *random.choice(example.answers))
+            if target is None or target[1] - target[0] >= room:
+                return None
+        low = _stretch(len(passage.ids), room, target, random)
+        tokens = [*head, *passage.ids[low : low + room], self._separator]
+        if target is None:
+            return Input(tokens, len(head), 0, 0)
+        return Input(tokens, len(head), len(head) + target[0] - low, len(head) + target[1] - low)
+
+    def _passage(self, text: str) -> Encoding:
+        if text not in self._passages:
+            self._passages[text] = self._tokenizer.encode(text, add_special_tokens=False)
+        return self._passages[text]
+
+
+def _token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
+    """The first and the last token that reach into characters `start` to `end`; None if no token does."""
+    inside = [row for row, (low, high) in enumerate(offsets) if low < end and high > start]
+    return (inside[0], inside[-1]) if inside else None
+
+
+def _stretch(size: int, room: int, target: tuple[int, int] | None, random: Random) -> int:
+    """The first token of a stretch of `room` out of `size` tokens, with the target inside it."""
+    if size <= room:
+        return 0
+    lowest, highest = (0, size - room) if target is None else (target[1] - room + 1, target[0])
+    return random.randint(max(lowest, 0), min(highest, size - room))
+
+
+def batches(inputs: Iterable[Input], batch_tokens: int, random: Random) -> Iterator[list[Input]]:
+    """All inputs in random order, in batches of one padded length and about `batch_tokens` tokens."""
+    by_length: dict[int, list[Input]] = {}
+    for one in inputs:
+        by_length.setdefault(padded_length(one), []).append(one)
+    cut = []
+    for length, same in sorted(by_length.items()):
+        random.shuffle(same)
+        size = max(1, batch_tokens // length)
+        cut += [same[low : low + size] for low in range(0, len(same), size)]
+    random.shuffle(cut)
+    yield from cut
+
+
+def padded_length(one: Input) -> int:
+    """The input's length rounded up: every distinct shape costs the CPU backend a compiled kernel."""
+    return -(-len(one.tokens) // LENGTH_STEP) * LENGTH_STEP
+
+
+def collate(inputs: Sequence[Input]) -> Batch:
+    """Inputs padded to a common length, as tensors."""
+    size = max(padded_length(one) for one in inputs)
+    tokens = torch.zeros(len(inputs), size, dtype=torch.int64)
+    segments = torch.zeros_like(tokens)
+    real = torch.zeros(len(inputs), size, dtype=torch.bool)
+    places = torch.zeros_like(real)
+    places[:, 0] = True
+    for row, one in enumerate(inputs):
+        count = len(one.tokens)
+        tokens[row, :count] = torch.tensor(one.tokens)
+        segments[row, one.first : count] = 1
+        real[row, :count] = True
+        places[row, one.first : count - 1] = True
+    starts = torch.tensor([one.start for one in inputs])
+    ends = torch.tensor([one.end for one in inputs])
+    return Batch(tokens, segments, real, places, starts, ends)

