@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from docqa import events, files
 from docqa.answers import rank, source
 from docqa.errors import ExtractionError, LibraryError, UsageError
 from docqa.extract import extract
-from docqa.passages import cut_passages, line_marks
+from docqa.passages import cut_passages, headings, line_marks
 from docqa.records import (
     Candidate,
     Document,
@@ -25,6 +25,7 @@ from docqa.records import (
     Match,
     ReaderInfo,
     Result,
+    Status,
     Timing,
 )
 from docqa.retriever import SqliteRetriever
@@ -93,55 +94,335 @@ class DocQA:
 
     def index(self, paths: Iterable[PathLike]) -> IndexReport:
         """Bring the library up to date with folders and files, making it if need be; see `index_events`."""
-        for event in self.index_events(paths):
-            if isinstance(event, events.IndexFinished):
-                return event.report
-        raise AssertionError("an index run ends with its report")
+        *_, last = self.index_events(paths)
+        assert isinstance(last, events.IndexFinished)
+        return last.report
 
     def index_events(self, paths: Iterable[PathLike]) -> Generator[events.IndexEvent]:
         """Bring the library up to date with folders and files, telling what happens as it happens.
 
         New and changed files are read; documents whose files have gone, or can no longer be read, are
-        removed; nothing outside `paths` is touched. Every event about a document is told after its commit,
-        so a run that is stopped anywhere loses only the batch in hand, and the next one resumes.
-        UsageError if a path does not exist, LibraryBusy if another process is indexing.
+        removed; what lies outside `paths` is left alone. A document's event follows its commit, so a run that
+        is stopped anywhere loses the batch in hand at most, and the next run resumes. The last event is
+        IndexFinished. UsageError if a path does not exist, LibraryBusy if another process is indexing.
         """
         started = time.perf_counter()
         roots = [os.path.realpath(path) for path in paths]
         walk = files.walk(roots)
         store = self._open(create=True)
+        tally = _Tally()
         with store.writing():
-            found, skipped = self._found(walk)
-            yield events.FilesFound(len(found), sum(file.size for file in found))
-            known = {path: entry for root in roots for path, entry in store.known(root).items()}
-            indexed = unchanged = size = 0
-            for event in self._bring_in(store, found, known):
-                match event:
-                    case events.FileIndexed():
-                        indexed, size = indexed + 1, size + event.size
-                    case events.FileUnchanged():
-                        unchanged += 1
-                    case events.FileSkipped():
-                        skipped.append(event)
+            for event in self._index(store, roots, walk):
+                tally.count(event)
                 yield event
+        yield events.IndexFinished(tally.report(store, time.perf_counter() - started))
+
+    def _index(
+        self, store: Store, roots: Sequence[str], walk: Iterable[files.FoundFile | files.SkippedFile]
+    ) -> Iterator[events.IndexEvent]:
+        found: list[files.FoundFile] = []
+        skipped: list[events.FileSkipped] = []
+        for entry in walk:
+            if isinstance(entry, files.SkippedFile):
+                skipped.append(events.FileSkipped(entry.path, entry.reason, 0))
+            elif not self._is_own(entry.path):
+                found.append(entry)
+        yield events.FilesFound(len(found), sum(file.size for file in found))
+        yield from skipped
+
+        known = {path: entry for root in roots for path, entry in store.known(root).items()}
+        present = set()
+        for batch in _batches(_look_at(file, known.get(file.path)) for file in found):
+            for event in _write(store, batch, known):
+                if isinstance(event, events.FileSkipped):
+                    skipped.append(event)
+                else:
+                    present.add(event.path)
+                yield event
+
+        gone = sorted(set(known) - present)
+        with store.transaction():
+            retriever = SqliteRetriever(store)
+            for path in gone:
+                retriever.delete(store.remove_document(known[path].document_id))
+            retriever.commit()
+            for root in roots:
+                store.forget_skipped(root)
             for skip in skipped:
-                if skip.size == 0:
-                    yield skip
-            gone = sorted(set(known) - {file.path for file in found} | set(known) & {skip.path for skip in skipped})
-            self._take_out(store, gone, known)
-            yield from map(events.FileRemoved, gone)
-            self._note_skipped(store, roots, skipped)
-        counts = store.counts()
-        yield events.IndexFinished(
-            IndexReport(
+                store.skip(skip.path, skip.reason)
+        yield from map(events.FileRemoved, gone)
+
+    def _is_own(self, path: str) -> bool:
+        return path in {f"{self.library}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+
+    # --- ask
+
+    def ask(
+        self, question: str, *, top: int = 5, passages: int = 10, lengths: LengthConfiguration | None = None
+    ) -> Result:
+        """Answer a question from the library; see `ask_events`."""
+        *_, last = self.ask_events(question, top=top, passages=passages, lengths=lengths)
+        assert isinstance(last, events.Answered)
+        return last.result
+
+    def ask_events(
+        self, question: str, *, top: int = 5, passages: int = 10, lengths: LengthConfiguration | None = None
+    ) -> Generator[events.AskEvent]:
+        """Answer a question with the `top` best quotes from the `passages` that match it best.
+
+        `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. The
+        last event is Answered. UsageError if the question has no words, LibraryError or ReaderError if the
+        library or the reader cannot be used.
+        """
+        started = time.perf_counter()
+        candidates, notices = self._candidates(question, passages)
+        retrieved = time.perf_counter()
+        yield events.CandidatesFound(candidates)
+
+        reader = self.reader
+        reading_started = time.perf_counter()
+        reading = reader.read(question, [each.passage.text for each in candidates], lengths=lengths)
+        if reading.question_shortened:
+            notices.append("the question is long: the reader saw only its beginning")
+        answers = rank(candidates, reading.spans, top)
+        finished = time.perf_counter()
+        yield events.Answered(
+            Result(
+                question=question,
+                answers=answers,
+                passages=() if answers else tuple(map(_match, candidates[:top])),
                 library=str(self.library),
-                indexed=indexed,
-                unchanged=unchanged,
-                removed=len(gone),
-                skipped=tuple(sorted((skip.path, skip.reason) for skip in skipped)),
-                bytes=size,
-                documents=counts["documents"],
-                passages=counts["passages"],
-                seconds=time.perf_counter() - started,
+                reader=ReaderInfo(reader.name, reader.precision, lengths.shares if lengths else None),
+                timing_ms=Timing(
+                    retrieve=1000 * (retrieved - started),
+                    read=1000 * (finished - reading_started),
+                    total=1000 * (finished - started),
+                ),
+                notices=tuple(notices),
             )
         )
+
+    @property
+    def reader(self) -> Reader:
+        """The reader, loaded at first use; ReaderError if it cannot be."""
+        if self._reader is None:
+            from docqa.reader.reader import Reader
+
+            self._reader = Reader(self._reader_name, precision=self._precision)
+        return self._reader
+
+    # --- search and look
+
+    def search(self, question: str, *, top: int = 10) -> tuple[Match, ...]:
+        """Find the `top` passages that match a question best, by BM25 alone; the reader is not loaded."""
+        candidates, _ = self._candidates(question, top)
+        return tuple(map(_match, candidates))
+
+    def documents(self, root: PathLike | None = None) -> list[Document]:
+        """List the documents, or those at or below a folder or file, by path."""
+        return self._open().documents(None if root is None else os.path.realpath(root))
+
+    def text(self, path: PathLike) -> str:
+        """Return the extracted text of a document; UsageError if there is no such document."""
+        document = self._document(path)
+        return self._open().text(document, 0, sys.maxsize)
+
+    def remove(self, root: PathLike) -> list[str]:
+        """Remove the documents at or below a path from the library, not from the disk; return their paths."""
+        store, path = self._open(), os.path.realpath(root)
+        with store.writing(), store.transaction():
+            known = store.known(path)
+            retriever = SqliteRetriever(store)
+            for entry in known.values():
+                retriever.delete(store.remove_document(entry.document_id))
+            retriever.commit()
+            store.forget_skipped(path)
+        return sorted(known)
+
+    def status(self) -> Status:
+        """Tell what the library holds and whether it is sound; reads the whole file."""
+        store = self._open()
+        counts = store.counts()
+        return Status(
+            library=str(self.library),
+            bytes=self.library.stat().st_size,
+            documents=counts["documents"],
+            passages=counts["passages"],
+            characters=counts["characters"],
+            skipped=tuple(store.skipped()),
+            remarks=tuple((path, remark) for path, remarks in store.remarks().items() for remark in remarks),
+            problems=tuple(store.check() + SqliteRetriever(store).check()),
+        )
+
+    def _candidates(self, question: str, count: int) -> tuple[tuple[Candidate, ...], list[str]]:
+        terms = question_terms(question)
+        if not terms:
+            raise UsageError("the question has no words; ask something, for example: docqa ask 'When is rent due?'")
+        notices = []
+        if len(terms) > QUESTION_TERMS:
+            notices.append(f"the question is long: only its first {QUESTION_TERMS} different words were looked for")
+        store = self._open()
+        with store.snapshot():
+            hits = SqliteRetriever(store).search(terms[:QUESTION_TERMS], count)
+            hits = _without_surplus(store, hits, count)
+            passages = store.passages(passage_id for passage_id, _ in hits)
+        scores = [score for _, score in hits]
+        return tuple(map(Candidate, passages, scores)), notices
+
+    def _document(self, path: PathLike) -> int:
+        real = os.path.realpath(path)
+        known = self._open().known(real).get(real)
+        if known is None:
+            raise UsageError(f"{os.fspath(path)!s} is not in the library; docqa ls lists what is")
+        return known.document_id
+
+    def _open(self, *, create: bool = False) -> Store:
+        if self._store is None:
+            store = Store.create(self.library) if create else Store(self.library)
+            rules = store.setting("analysis")
+            if rules is None and create:
+                store.set_setting("analysis", str(ANALYSIS_VERSION))
+            elif rules != str(ANALYSIS_VERSION) and (rules is not None or create):
+                store.close()
+                raise LibraryError(
+                    f"{self.library} was made by other rules of analysis ({rules}); move it away and index again"
+                )
+            self._store = store
+        return self._store
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """A file whose bytes are those in the library; `size` and `mtime_ns` as they are now."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+_Outcome = _Prepared | _Same | events.FileSkipped
+
+
+def _look_at(file: files.FoundFile, known: Known | None) -> _Outcome:
+    """Read a file unless its size and time say that it has not changed, and make it ready to be written."""
+    if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+        return _Same(file.path, file.size, file.mtime_ns)
+    try:
+        content = files.read(file.path, max_bytes=files.MAX_BYTES)
+        if known is not None and known.sha256 == content.sha256:
+            return _Same(file.path, content.size, content.mtime_ns)
+        media_type, extraction = extract(file.path, content.data)
+    except ExtractionError as error:
+        return events.FileSkipped(file.path, str(error), file.size)
+    bounds = cut_passages(extraction.text, extraction.marks)
+    document = Document(
+        path=file.path,
+        media_type=media_type,
+        size=content.size,
+        mtime_ns=content.mtime_ns,
+        sha256=content.sha256,
+        characters=len(extraction.text),
+        passages=len(bounds),
+    )
+    return _Prepared(document, extraction, bounds)
+
+
+def _batches(outcomes: Iterable[_Outcome]) -> Iterator[list[_Outcome]]:
+    """Group outcomes into transactions."""
+    batch: list[_Outcome] = []
+    characters = 0
+    for outcome in outcomes:
+        batch.append(outcome)
+        if isinstance(outcome, _Prepared):
+            characters += outcome.document.characters
+        if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _write(
+    store: Store, batch: Sequence[_Outcome], known: Mapping[str, Known]
+) -> list[events.FileIndexed | events.FileUnchanged | events.FileSkipped]:
+    """Commit a batch; return what became of its files."""
+    written: list[events.FileIndexed | events.FileUnchanged | events.FileSkipped] = []
+    with store.transaction():
+        retriever = SqliteRetriever(store)
+        for outcome in batch:
+            earlier = known.get(outcome.document.path if isinstance(outcome, _Prepared) else outcome.path)
+            match outcome:
+                case events.FileSkipped():
+                    written.append(outcome)
+                case _Same(path, size, mtime_ns):
+                    if earlier is not None and earlier.mtime_ns != mtime_ns:
+                        store.touch_document(earlier.document_id, size, mtime_ns)
+                    written.append(events.FileUnchanged(path, size))
+                case _Prepared(document, extraction):
+                    if earlier is not None:
+                        retriever.delete(store.remove_document(earlier.document_id))
+                    _add(store, retriever, outcome)
+                    written.append(
+                        events.FileIndexed(document.path, document.passages, document.size, extraction.remarks)
+                    )
+        retriever.commit()
+    return written
+
+
+def _add(store: Store, retriever: SqliteRetriever, prepared: _Prepared) -> None:
+    extraction, bounds = prepared.extraction, prepared.bounds
+    marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
+    document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)
+    stem = Path(prepared.document.path).stem
+    for passage_id, (start, end), heading in zip(
+        store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
+    ):
+        # A passage is found by what stands above it too: its headings and the file's name.
+        retriever.upsert(passage_id, document_terms(f"{stem}\n{heading}\n{extraction.text[start:end]}"))
+
+
+class _Tally:
+    """Counts the events of an index run."""
+
+    def __init__(self) -> None:
+        self._indexed = self._unchanged = self._removed = self._bytes = 0
+        self._skipped: list[tuple[str, str]] = []
+
+    def count(self, event: events.IndexEvent) -> None:
+        match event:
+            case events.FileIndexed(size=size):
+                self._indexed += 1
+                self._bytes += size
+            case events.FileUnchanged():
+                self._unchanged += 1
+            case events.FileRemoved():
+                self._removed += 1
+            case events.FileSkipped(path, reason):
+                self._skipped.append((path, reason))
+
+    def report(self, store: Store, seconds: float) -> IndexReport:
+        counts = store.counts()
+        return IndexReport(
+            library=str(store.path),
+            indexed=self._indexed,
+            unchanged=self._unchanged,
+            removed=self._removed,
+            skipped=tuple(sorted(self._skipped)),
+            bytes=self._bytes,
+            documents=counts["documents"],
+            passages=counts["passages"],
+            seconds=seconds,
+        )
+
+
+def _without_surplus(store: Store, hits: Sequence[tuple[int, float]], count: int) -> list[tuple[int, float]]:
+    """Sort hits of equal score by where they stand, which does not depend on the library's history; keep `count`."""
+    if len({score for _, score in hits}) == len(hits):
+        return list(hits[:count])
+    places = store.places(passage_id for passage_id, _ in hits)
+    return sorted(hits, key=lambda hit: (-hit[1], places[hit[0]]))[:count]
+
+
+def _match(candidate: Candidate) -> Match:
+    whole = (0, len(candidate.passage.text))
+    return Match(source(candidate.passage, whole, whole), candidate.score)

@@ -140,15 +140,15 @@ class _Walk:
             path, rules = pending.pop()
             if path in self._named:
                 continue  # found at its own root, whatever the rules here say
-            if rules is not None and rules.are_secret(path):
-                yield SkippedFile(path, "looks like a secret")
-                continue
             try:
                 status = os.lstat(path)
             except OSError as error:
                 yield SkippedFile(path, _reason(error))
                 continue
             is_folder = stat.S_ISDIR(status.st_mode)
+            if rules is not None and rules.are_secret(path, is_folder=is_folder):
+                yield SkippedFile(path, "looks like a secret")
+                continue
             if rules is not None and rules.exclude(path, is_folder=is_folder):
                 continue
             if not is_folder:
@@ -189,65 +189,95 @@ class _Walk:
 
 
 @dataclass(frozen=True, slots=True)
+class _IgnoreFile:
+    """The patterns of one ignore file; `lines[i]` is the source of the i-th pattern."""
+
+    lines: Sequence[str]
+    spec: GitIgnoreSpec
+
+    @classmethod
+    def load(cls, path: str) -> _IgnoreFile:
+        """Read and compile an ignore file; one that cannot be read is reported when the walk gets to it."""
+        try:
+            data = read(path, max_bytes=_MAX_RULE_BYTES).data
+        except ExtractionError:
+            data = b""
+        # Names and patterns are decoded alike, so that a pattern can match a name that is not UTF-8.
+        lines = list(filter(_is_pattern, os.fsdecode(data.removeprefix(b"\xef\xbb\xbf")).splitlines()))
+        return cls(lines, GitIgnoreSpec.from_lines(lines))
+
+    def excludes(self, relative: str) -> bool | None:
+        """Whether the path is left out; None if no pattern speaks of it."""
+        return self.spec.check_file(relative).include
+
+    def names_exception(self, relative: str) -> bool:
+        """Whether the pattern that takes the path back in means this very name.
+
+        That a folder is wanted, or every name, says nothing about the secrets among them.
+        """
+        result = self.spec.check_file(relative)
+        if result.include is not False or result.index is None:
+            return False
+        last_part = self.lines[result.index].strip().rstrip("/").rpartition("/")[2].removeprefix("!")
+        name = relative.rstrip("/").rpartition("/")[2]
+        return bool(last_part.strip("*?")) and fnmatch.fnmatchcase(name, last_part)
+
+
+@dataclass(frozen=True, slots=True)
 class _Rules:
-    """The ignore files of one folder, and those above it."""
+    """The ignore files of one folder, the stronger first, and those of the folders above it."""
 
     folder: str
-    gitignore: GitIgnoreSpec | None
-    docqaignore: GitIgnoreSpec | None
+    gitignore: _IgnoreFile | None
+    docqaignore: _IgnoreFile | None
     above: _Rules | None
 
     @classmethod
     def of_folder(cls, folder: str, names: Sequence[str], above: _Rules | None) -> _Rules:
         """Gather the rules that hold for what lies in `folder`, whose entries are `names`."""
-        own = [_spec(folder, name) if name in names else None for name in (".gitignore", ".docqaignore")]
+        own = [
+            _IgnoreFile.load(os.path.join(folder, name)) if name in names else None
+            for name in (".gitignore", ".docqaignore")
+        ]
         if above is not None and own == [None, None]:
             return above
         return cls(folder, own[0], own[1], above)
 
     def exclude(self, path: str, *, is_folder: bool) -> bool:
         """Whether the path is left out; the innermost ignore file that speaks of it decides."""
-        level: _Rules | None = self
-        while level is not None:
-            for spec in (level.docqaignore, level.gitignore):
-                verdict = level._verdict(spec, path, is_folder=is_folder)
+        for level in self._levels():
+            relative = level._relative(path, is_folder=is_folder)
+            for ignore_file in (level.docqaignore, level.gitignore):
+                verdict = ignore_file.excludes(relative) if ignore_file is not None else None
                 if verdict is not None:
                     return verdict
-            level = level.above
         return _matches(_IGNORED, path)
 
-    def are_secret(self, path: str) -> bool:
-        """Whether the path looks like a secret that no `.docqaignore` takes back in."""
-        if not _matches(_SECRET, path):
+    def are_secret(self, path: str, *, is_folder: bool) -> bool:
+        """Whether the path looks like a secret that no `.docqaignore` takes back in by name."""
+        if not _matches(_SENSITIVE, path):
             return False
+        return not any(
+            level.docqaignore.names_exception(level._relative(path, is_folder=is_folder))
+            for level in self._levels()
+            if level.docqaignore is not None
+        )
+
+    def _levels(self) -> Iterator[_Rules]:
         level: _Rules | None = self
         while level is not None:
-            for is_folder in (False, True):
-                if level._verdict(level.docqaignore, path, is_folder=is_folder) is False:
-                    return False
+            yield level
             level = level.above
-        return True
 
-    def _verdict(self, spec: GitIgnoreSpec | None, path: str, *, is_folder: bool) -> bool | None:
-        if spec is None:
-            return None
-        relative = path[len(self.folder) :].lstrip(os.sep)
-        return spec.check_file(relative + os.sep if is_folder else relative).include
-
-
-def _spec(folder: str, name: str) -> GitIgnoreSpec | None:
-    """Compile an ignore file; one that cannot be read is reported when the walk gets to it."""
-    try:
-        content = read(os.path.join(folder, name), max_bytes=_MAX_RULE_BYTES)
-    except ExtractionError:
-        return None
-    # Names and patterns are decoded alike, so that a pattern can match a name that is not UTF-8.
-    lines = os.fsdecode(content.data.removeprefix(b"\xef\xbb\xbf")).splitlines()
-    return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+    def _relative(self, path: str, *, is_folder: bool) -> str:
+        relative = path[len(self.folder) :].lstrip(os.sep).replace(os.sep, "/")
+        return f"{relative}/" if is_folder else relative
 
 
 def _is_pattern(line: str) -> bool:
-    """Git passes over a pattern that makes no sense, where pathspec raises."""
+    """Whether a line can be compiled: git passes over those that make no sense, where pathspec raises."""
+    if not line.strip():
+        return False
     try:
         GitIgnoreSpec.from_lines([line])
     except (ValueError, re.error):
@@ -260,7 +290,7 @@ def _any_of(patterns: str) -> re.Pattern[str]:
 
 
 _IGNORED = _any_of(_IGNORED_NAMES)
-_SECRET = _any_of(_SENSITIVE_NAMES)
+_SENSITIVE = _any_of(_SENSITIVE_NAMES)
 
 
 def _matches(patterns: re.Pattern[str], path: str) -> bool:
@@ -319,6 +349,7 @@ def _reason(error: OSError | ValueError) -> str:
         errno.EACCES: "permission denied",
         errno.EPERM: "permission denied",
         errno.ENOENT: "does not exist",
+        errno.EISDIR: "not a regular file (folder)",
         errno.ELOOP: "symbolic link, not followed",
         errno.ENXIO: "not a regular file (socket or device)",
         errno.ENAMETOOLONG: "path too long",

@@ -92,6 +92,14 @@ def line_marks(text: str, marks: Sequence[Mark], passages: Sequence[Bounds]) -> 
     return added
 
 
+def headings(marks: Sequence[Mark], passages: Sequence[Bounds]) -> list[str]:
+    """The path of headings that holds at the start of each passage, empty where there is none."""
+    known = [mark for mark in marks if mark.kind == "heading"]
+    starts = [mark.start for mark in known]
+    places = [bisect_right(starts, start) - 1 for start, _ in passages]
+    return [known[place].value if place >= 0 else "" for place in places]
+
+
 def place(passage: Passage, position: int) -> Place:
     """Tell where a character of the document, inside the passage, stands in a person's terms."""
     latest = {mark.kind: mark for mark in sorted(passage.marks, key=attrgetter("start")) if mark.start <= position}

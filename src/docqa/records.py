@@ -157,8 +157,8 @@ class Match:
 class Result:
     """The answers to a question, best first; none means that the library does not hold one.
 
-    `passages` are the best passages found, to read for oneself. `notices` tell the person who asked what was
-    done differently than asked, such as a question that was shortened.
+    Without answers, `passages` are the ones that match best, to read for oneself. `notices` tell the person
+    who asked what was done differently than asked, such as a question that was shortened.
     """
 
     question: str
@@ -187,3 +187,21 @@ class IndexReport:
     documents: int
     passages: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a library holds: its file and size in bytes, counts, and what a person should know.
+
+    `skipped` pairs files with the reason they are not in the library, `remarks` documents with what was found
+    in them, such as pages without text; `problems` says what is wrong with the library file.
+    """
+
+    library: str
+    bytes: int
+    documents: int
+    passages: int
+    characters: int
+    skipped: tuple[tuple[str, str], ...]
+    remarks: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]

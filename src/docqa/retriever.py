@@ -151,12 +151,12 @@ class SqliteRetriever:
 
     def check(self) -> list[str]:
         """Compare every segment's counts with its lengths."""
-        return [
-            f"segment {segment.row.id}: counts do not match its passages"
-            for segment in map(_Segment.decode, self._store.segments())
-            if (segment.row.live, segment.row.terms)
-            != (np.count_nonzero(segment.lengths), segment.lengths.sum())
-        ]
+        problems = []
+        for segment in map(_Segment.decode, self._store.segments()):
+            counted = int(np.count_nonzero(segment.lengths)), int(segment.lengths.sum())
+            if counted != (segment.row.live, segment.row.terms):
+                problems.append(f"segment {segment.row.id}: counts do not match its passages")
+        return problems
 
     def close(self) -> None:
         """Nothing is held beyond the store."""

@@ -118,9 +118,7 @@ class Store:
         _refuse_foreign(path)
         with self._translated():
             # The TUI asks from worker threads; the engine takes care that they take turns.
-            connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             # Plugins of sqlite-utils are another program's business.
             self._db = Database(connection, execute_plugins=False)
             _protect(self._db)
@@ -196,9 +194,7 @@ class Store:
 
     # --- documents
 
-    def add_document(
-        self, document: Document, text: str, marks: Iterable[Mark], remarks: Sequence[str]
-    ) -> int:
+    def add_document(self, document: Document, text: str, marks: Iterable[Mark], remarks: Sequence[str]) -> int:
         """Add a document with its text and marks; its passages follow by `add_passages`. Return its id."""
         document_id = self._run(
             "INSERT INTO documents (path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
@@ -307,9 +303,7 @@ class Store:
 
     def skipped(self) -> list[tuple[str, str]]:
         """List the skipped files with their reasons, by path."""
-        return [
-            (os.fsdecode(path), reason) for path, reason in self._rows("SELECT * FROM skipped ORDER BY path")
-        ]
+        return [(os.fsdecode(path), reason) for path, reason in self._rows("SELECT * FROM skipped ORDER BY path")]
 
     # --- passages
 
@@ -341,6 +335,17 @@ class Store:
             self.text(document_id, start, end),
             self.marks(document_id, start, end),
         )
+
+    def places(self, ids: Iterable[int]) -> dict[int, tuple[str, int]]:
+        """Return where passages stand: the document's path and the character at which each starts."""
+        found = {}
+        for passage_id in ids:
+            path, start = self._rows(
+                "SELECT path, start FROM passages JOIN documents ON documents.id = document_id WHERE passages.id = ?",
+                passage_id,
+            )[0]
+            found[passage_id] = (os.fsdecode(path), start)
+        return found
 
     def passages_of(self, document_id: int) -> list[Passage]:
         """Return a document's passages in the order of its text."""
@@ -388,9 +393,7 @@ class Store:
 
     def postings(self, segment_id: int, term: str) -> tuple[bytes, bytes] | None:
         """Return a term's encoded gaps and frequencies in a segment, None if it does not occur there."""
-        rows = self._rows(
-            "SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term
-        )
+        rows = self._rows("SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
         return rows[0] if rows else None
 
     def all_postings(self, segment_id: int) -> Iterator[tuple[str, bytes, bytes]]:
@@ -484,9 +487,7 @@ def _refuse_foreign(path: Path) -> None:
     """Raise LibraryError unless the file says of itself that it is a library; nothing is written."""
     try:
         if path.is_dir():
-            raise LibraryError(
-                f"{path} is a folder; a library is a file, for example {path / 'library.docqa'}"
-            )
+            raise LibraryError(f"{path} is a folder; a library is a file, for example {path / 'library.docqa'}")
         with path.open("rb") as stream:
             header = stream.read(100)
     except FileNotFoundError:
@@ -494,9 +495,7 @@ def _refuse_foreign(path: Path) -> None:
     except OSError as error:
         raise LibraryError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     if header[:16] != b"SQLite format 3\0" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
-        raise LibraryError(
-            f"{path} is not a docqa library; it was not touched. Choose another file with --library"
-        )
+        raise LibraryError(f"{path} is not a docqa library; it was not touched. Choose another file with --library")
 
 
 def _create(path: Path) -> None:

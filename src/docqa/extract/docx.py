@@ -210,7 +210,7 @@ def _flat_text(container: Any) -> str:
 
 def _continues_above(cell: Any) -> bool:
     """Whether the cell is the continuation of one in the row above, merged with it."""
-    return cell.vMerge == "continue"
+    return bool(cell.vMerge == "continue")
 
 
 def _properties(paragraph: Any) -> tuple[str, bool | None]:

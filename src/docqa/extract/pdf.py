@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -40,14 +41,12 @@ def extract(data: bytes) -> Extraction:
     Raises `ExtractionError` if the file is encrypted, damaged, or has no text layer at all.
     """
     draft = Draft()
-    silent = []
+    number, silent = 0, []
     for number, text in enumerate(_pages(data), start=1):
-        if not text.strip():
-            silent.append(number)
         draft.mark("page", str(number))
-        draft.block(text)
-    extraction = draft.finish()
-    if not extraction.text:
+        if draft.block(text) is None:
+            silent.append(number)
+    if len(silent) == number:
         raise ExtractionError("no text layer (scanned?); text recognition is not installed")
     if silent:
         noun, verb = ("page", "has") if len(silent) == 1 else ("pages", "have")
@@ -74,14 +73,11 @@ def _pages_by_pypdf(data: bytes, error: Exception) -> Iterator[str]:
         import pypdf
     except ImportError:
         raise ExtractionError("damaged PDF") from error
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        pages = [page.extract_text() for page in reader.pages]
-    except Exception as second:
-        raise ExtractionError("damaged PDF") from second
+    pages = pypdf.PdfReader(io.BytesIO(data)).pages
     if not pages:
         raise ExtractionError("damaged PDF") from error
-    yield from pages
+    for page in pages:
+        yield page.extract_text()
 
 
 def _page_text(document: Any, index: int) -> str:
@@ -173,7 +169,7 @@ def join_lines(lines: Sequence[PageLine]) -> str:
 
 def _usual_pitch(lines: Sequence[PageLine]) -> float:
     """Return the usual distance between two lines below each other, in points."""
-    pitches = [above.bottom_y - below.top_y for above, below in zip(lines, lines[1:], strict=False)]
+    pitches = [above.bottom_y - below.top_y for above, below in pairwise(lines)]
     return median([pitch for pitch in pitches if pitch > 0] or [0.0])
 
 
@@ -214,9 +210,15 @@ def _joint(block: Sequence[PageLine], index: int, right: float) -> str:
         return "\n\n" if _begins_indented(block, index) else " "
     if _runs_on(above, below) and above.right > 0.8 * right:
         return " "
-    following = block[index + 1] if index + 1 < len(block) else None
-    is_full = following is not None and not _ends_early(below, following, right)
-    return "\n\n" if _SENTENCE_END.search(above.text) or is_full else "\n"
+    return "\n\n" if _SENTENCE_END.search(above.text) or _is_full(block, index, right) else "\n"
+
+
+def _is_full(block: Sequence[PageLine], index: int, right: float) -> bool:
+    """Whether a line goes to the margin because it had to: then it begins running text."""
+    line = block[index]
+    if line.top_y - line.bottom_y > line.size / 2:  # several printed lines
+        return True
+    return index + 1 < len(block) and not _ends_early(line, block[index + 1], right)
 
 
 def _ends_early(above: PageLine, below: PageLine, right: float) -> bool:

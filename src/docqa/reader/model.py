@@ -82,9 +82,7 @@ class Layer(nn.Module):
             significance = (attention * real[:, None, :, None]).sum(dim=(1, 2))
             mixed = attention.to(values.dtype) @ values
         else:
-            mixed = functional.scaled_dot_product_attention(
-                queries, keys, values, attn_mask=real[:, None, None, :]
-            )
+            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=real[:, None, None, :])
         mixed = self.attention_output(mixed.transpose(1, 2).reshape(batch, tokens, width))
         return self.attention_norm(hidden + mixed), significance
 

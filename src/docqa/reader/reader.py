@@ -40,9 +40,7 @@ class Reader:
     is about twice as fast, else float32. ReaderError if the model cannot be loaded.
     """
 
-    def __init__(
-        self, reader: str | os.PathLike[str] | None = None, *, precision: Precision = "auto"
-    ) -> None:
+    def __init__(self, reader: str | os.PathLike[str] | None = None, *, precision: Precision = "auto") -> None:
         loaded = weights.load(reader)
         self.name = loaded.name
         self.precision = _hardware_precision() if precision == "auto" else precision
@@ -91,7 +89,7 @@ class Reader:
 
 def _hardware_precision() -> Literal["float32", "bfloat16"]:
     # Older versions of torch do not tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
 
 

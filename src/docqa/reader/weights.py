@@ -86,7 +86,7 @@ def _load_folder(folder: Path) -> ReaderModel:
         raise ReaderError(f"{weights_file} cannot be loaded ({error}); copy the reader again") from error
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 (the library raises plain Exception)
+    except Exception as error:  # the library raises plain Exception
         raise ReaderError(f"{folder / 'tokenizer.json'} cannot be loaded ({error})") from error
     name = config.get("name") or folder.resolve().name
     return _assemble(str(name), config, tensors, tokenizer, weights_file)
@@ -176,9 +176,7 @@ def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
         raise ReaderError(
             f"{origin} is not a BERT question-answering model that docqa can run: {', '.join(unsupported)}"
         )
-    return BertShape(
-        **{field.name: config[field.name] for field in fields(BertShape) if field.name in config}
-    )
+    return BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
 
 
 def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:

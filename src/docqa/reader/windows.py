@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from docqa.errors import ReaderError
 from docqa.records import Span
 
 WINDOW_TOKENS = 384
@@ -46,7 +47,7 @@ def cut_windows(
     """
     encoded = tokenizer.encode(question, add_special_tokens=False).ids
     question_ids = encoded[: min(QUESTION_TOKENS, limit // 2)]
-    start, separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    start, separator = _special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]")
     head = [start, *question_ids, separator]
     room = limit - len(head) - 1
     windows = []
@@ -56,6 +57,13 @@ def cut_windows(
             tokens = [*head, *ids[low:high], separator]
             windows.append(Window(number, tokens, len(head), offsets[low:high]))
     return windows, len(encoded) > len(question_ids)
+
+
+def _special(tokenizer: Tokenizer, token: str) -> int:
+    token_id = tokenizer.token_to_id(token)
+    if token_id is None:
+        raise ReaderError(f"the reader's tokenizer.json has no {token}; it is not a BERT reader's")
+    return int(token_id)
 
 
 def _stretches(tokens: int, room: int) -> Iterator[tuple[int, int]]:
@@ -79,9 +87,7 @@ def best_spans(window: Window, logits: NDArray[np.float32], count: int) -> list[
     starts, ends = logits[window.first : window.first + size].T
     # Row i, column j: the span from token i to token i + j; beyond the window's end nothing can win.
     beyond = np.full(ANSWER_TOKENS - 1, -np.inf, dtype=ends.dtype)
-    pairs = starts[:, None] + np.lib.stride_tricks.sliding_window_view(
-        np.concatenate([ends, beyond]), ANSWER_TOKENS
-    )
+    pairs = starts[:, None] + np.lib.stride_tricks.sliding_window_view(np.concatenate([ends, beyond]), ANSWER_TOKENS)
     flat = pairs.ravel()
     candidates = np.arange(flat.size)
     if flat.size > count:

@@ -28,9 +28,9 @@ def exclusive(folder: Path) -> Iterator[None]:
         with FileLock(folder / "training.lock", timeout=0):
             yield
     except Timeout as error:
-        raise Unavailable(
-            f"another run is training in {folder}; wait for it or name another folder"
-        ) from error
+        raise Unavailable(f"another run is training in {folder}; wait for it or name another folder") from error
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot hold a run ({error.strerror}); name another folder") from error
 
 
 def write_whole(file: Path, content: bytes) -> None:

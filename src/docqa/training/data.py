@@ -130,7 +130,7 @@ def _answers(context: str, entry: dict[str, Any]) -> tuple[tuple[int, int], ...]
     """Where a question's answers stand; none for an unanswerable one, None if they cannot be found."""
     if entry.get("is_impossible", False) or not entry["answers"]:
         return ()
-    found = {}
+    found: dict[tuple[int, int], None] = {}
     for answer in entry["answers"]:
         text = str(answer["text"])
         start = _nearest(context, text, int(answer["answer_start"]))
@@ -181,7 +181,7 @@ def as_squad(collections: Sequence[Collection]) -> dict[str, Any]:
 
 
 def _articles(collection: Collection) -> list[dict[str, Any]]:
-    paragraphs = [{"context": context, "qas": list[Any]()} for context in collection.paragraphs]
+    paragraphs: list[dict[str, Any]] = [{"context": context, "qas": []} for context in collection.paragraphs]
     articles: dict[str, list[dict[str, Any]]] = {}
     for title, paragraph in zip(collection.titles, paragraphs, strict=True):
         articles.setdefault(title, []).append(paragraph)
@@ -219,7 +219,7 @@ class Distractors:
             if term in self._weights:
                 places, weights = self._weights[term]
                 scores[places] += weights
-        found = []
+        found: list[int] = []
         for place in np.argsort(-scores, kind="stable"):
             if len(found) == count or scores[place] <= 0:
                 break
@@ -241,9 +241,7 @@ def _bm25_weights(
             of_term = counts.setdefault(term, {})
             of_term[number] = of_term.get(number, 0) + 1
     lengths = np.array([len(terms) for terms in documents], dtype=np.float64)
-    norms = (
-        BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(lengths.mean(), 1.0)) if len(documents) else lengths
-    )
+    norms = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(lengths.mean(), 1.0)) if len(documents) else lengths
     weights = {}
     for term, of_term in counts.items():
         places = np.fromiter(of_term, dtype=np.int64)
@@ -285,9 +283,7 @@ class Mix:
 
     def examples(self, random: Random) -> Iterator[Example]:
         """One pass, source by source: every selected question with its paragraph, some with a distractor."""
-        for source, collection, distractors in zip(
-            self.sources, self.collections, self._distractors, strict=True
-        ):
+        for source, collection, distractors in zip(self.sources, self.collections, self._distractors, strict=True):
             for question in collection.questions:
                 if random.random() >= source.share:
                     continue

@@ -116,9 +116,7 @@ def fine_tune(
 class _Run:
     """The state of a run: weights, optimizer, average, and the position in the data."""
 
-    def __init__(
-        self, start: str | os.PathLike[str], sources: list[Source], folder: Path, settings: Settings
-    ) -> None:
+    def __init__(self, start: str | os.PathLike[str], sources: list[Source], folder: Path, settings: Settings) -> None:
         loaded = weights.load(start)
         self.model = loaded.model.requires_grad_(requires_grad=True)
         self.mix = Mix(sources)
@@ -143,9 +141,7 @@ class _Run:
             if self.step - logged == LOGGED_EVERY or self.step == self.settings.steps:
                 taken = time.monotonic() - began
                 self.seconds += taken
-                yield self._progress(
-                    loss / (self.step - logged), tokens / taken, taken / (self.step - logged)
-                )
+                yield self._progress(loss / (self.step - logged), tokens / taken, taken / (self.step - logged))
                 loss, tokens, logged, began = 0.0, 0, self.step, time.monotonic()
             if self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
                 self.save()
@@ -286,8 +282,6 @@ def _identity(model: SpanModel, sources: list[Source], settings: Settings) -> st
     for source in sources:
         digest.update(hashlib.sha256(source.file.read_bytes()).digest())
         digest.update(repr((source.share, source.distractors, source.held_out, source.documents)).encode())
-    kept = {
-        name: value for name, value in asdict(settings).items() if name not in ("steps", "checkpoint_every")
-    }
+    kept = {name: value for name, value in asdict(settings).items() if name not in ("steps", "checkpoint_every")}
     digest.update(json.dumps(kept, sort_keys=True).encode())
     return digest.hexdigest()

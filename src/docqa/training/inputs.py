@@ -10,6 +10,7 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from docqa.errors import ReaderError
 from docqa.reader.reader import LENGTH_STEP
 from docqa.reader.windows import QUESTION_TOKENS
 from docqa.training.data import Example
@@ -51,7 +52,7 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer, limit: int) -> None:
         self._tokenizer = tokenizer
         self._limit = limit
-        self._begin, self._separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._begin, self._separator = _special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]")
         self._passages: dict[str, Encoding] = {}
 
     def encode(self, example: Example, random: Random) -> Input | None:
@@ -79,6 +80,13 @@ class Encoder:
         if text not in self._passages:
             self._passages[text] = self._tokenizer.encode(text, add_special_tokens=False)
         return self._passages[text]
+
+
+def _special(tokenizer: Tokenizer, token: str) -> int:
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise ReaderError(f"the reader's tokenizer has no token {token}; start from a BERT model")
+    return number
 
 
 def _token_span(offsets: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:

@@ -26,5 +26,5 @@ def sources(data: Path) -> list[Source]:
         Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, 1.0, 0.1),
         Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4, 0.06, "paragraph"),
         Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4, 0.06, "paragraph"),
-        Source(data / "qamr.json", qamr, 0.27, documents="paragraph"),
+        Source(data / "qamr.json", qamr, 0.3, held_out=0.1, documents="paragraph"),
     ]

@@ -10,15 +10,17 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from docqa.errors import UsageError
 from docqa.reader import weights, windows
 from docqa.reader.reader import LENGTH_STEP
 from docqa.records import Span
-from docqa.training.data import Collection, Distractors, Question, normalised
+from docqa.training.data import Collection, Distractors, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Judge:
         """The best span of each passage by its margin over its own window's null logit."""
         best = [Reading(None, 0.0) for _ in passages]
         cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._limit)
+        if not cut:
+            return best
         for window, logits in zip(cut, self._logits(cut), strict=True):
             for span in windows.best_spans(window, logits, 1):
                 found = Reading(span, float(logits[0].sum()))
@@ -100,48 +104,67 @@ def validate(
     """Measure a reader on every `every`-th answerable question of held-out collections.
 
     Distractors are the best by BM25 among the passages of the same held-out collection. ReaderError if the
-    reader cannot be loaded.
+    reader cannot be loaded, UsageError if there is no answerable question.
     """
     judge = Judge(reader)
-    rows = [row for collection in held_out for row in _rows(judge, collection, distractors, every)]
-    means = np.array([row[:6] for row in rows], dtype=np.float64).mean(axis=0).tolist()
-    right = np.array([row[6] for row in rows])
-    wrong = np.array([margin for row in rows for margin in row[7]])
-    return Figures(len(rows), *means, _area(right, wrong))
+    trials = [trial for collection in held_out for trial in _trials(judge, collection, distractors, every)]
+    if not trials:
+        raise UsageError("there is no answerable question to validate on")
+    return _figures(trials)
 
 
-_Row = tuple[float, float, float, float, float, float, float, list[float]]
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One question's gold answers, with the answer and its logit and margin in each passage, the right one first."""
+
+    gold: tuple[str, ...]
+    answers: tuple[str, ...]
+    logits: tuple[float, ...]
+    margins: tuple[float, ...]
 
 
-def _rows(judge: Judge, collection: Collection, distractors: int, every: int) -> Iterator[_Row]:
-    """Each question's share in the figures, in their order, then the margins: right, and all wrong ones."""
+def _trials(judge: Judge, collection: Collection, distractors: int, every: int) -> Iterator[_Trial]:
     finder = Distractors(collection.paragraphs)
     answerable = [question for question in collection.questions if question.answers]
     for question in answerable[::every]:
         own = collection.paragraphs[question.paragraph]
-        gold = _texts(question, own)
-        passages = [own, *(collection.paragraphs[at] for at in finder.find(question.text, gold, own, distractors))]
+        gold = tuple(own[start:end] for start, end in question.answers)
+        others = finder.find(question.text, gold, own, distractors)
+        passages = [own, *(collection.paragraphs[other] for other in others)]
         readings = judge.read(question.text, passages)
-        answers = [
-            passage[reading.span.start : reading.span.end] if reading.span else ""
-            for passage, reading in zip(passages, readings, strict=True)
-        ]
-        by_logit = int(np.argmax([reading.logit for reading in readings]))
-        by_margin = int(np.argmax([reading.margin for reading in readings]))
-        yield (
-            float(normalised(answers[0]) in {normalised(text) for text in gold}),
-            f1(answers[0], gold),
-            float(by_logit == 0),
-            float(by_margin == 0),
-            f1(answers[by_logit], gold),
-            f1(answers[by_margin], gold),
-            readings[0].margin,
-            [reading.margin for reading in readings[1:]],
+        yield _Trial(
+            gold,
+            tuple(_answer(passage, reading) for passage, reading in zip(passages, readings, strict=True)),
+            tuple(reading.logit for reading in readings),
+            tuple(reading.margin for reading in readings),
         )
 
 
-def _texts(question: Question, context: str) -> list[str]:
-    return [context[start:end] for start, end in question.answers]
+def _answer(passage: str, reading: Reading) -> str:
+    return passage[reading.span.start : reading.span.end] if reading.span else ""
+
+
+def _figures(trials: Sequence[_Trial]) -> Figures:
+    by_logit = [int(np.argmax(trial.logits)) for trial in trials]
+    by_margin = [int(np.argmax(trial.margins)) for trial in trials]
+    return Figures(
+        questions=len(trials),
+        exact=fmean(exact(trial.answers[0], trial.gold) for trial in trials),
+        f1=fmean(f1(trial.answers[0], trial.gold) for trial in trials),
+        logit_picked=fmean(place == 0 for place in by_logit),
+        margin_picked=fmean(place == 0 for place in by_margin),
+        logit_f1=fmean(f1(one.answers[at], one.gold) for one, at in zip(trials, by_logit, strict=True)),
+        margin_f1=fmean(f1(one.answers[at], one.gold) for one, at in zip(trials, by_margin, strict=True)),
+        separated=_area(
+            np.array([trial.margins[0] for trial in trials]),
+            np.array([margin for trial in trials for margin in trial.margins[1:]]),
+        ),
+    )
+
+
+def exact(answer: str, gold: Sequence[str]) -> bool:
+    """Whether an answer is one of the gold answers, as SQuAD's metric compares them."""
+    return normalised(answer) in {normalised(text) for text in gold}
 
 
 def f1(answer: str, gold: Sequence[str]) -> float:

@@ -1,0 +1,51 @@
+"""The command line: parse, call the engine, render."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NoReturn
+
+from docqa.errors import DocqaError, Unavailable
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    ANSWERED = 0
+    NO_ANSWER = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit; the one place where errors become messages and exit codes."""
+    import click
+
+    from docqa.cli.commands import docqa
+
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no more than ASCII gets escapes instead of an error.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = docqa.main(arguments, prog_name="docqa", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = Exit.USAGE
+    except click.Abort:
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.ANSWERED
+    except DocqaError as error:
+        from docqa.display import printable
+
+        print(f"docqa: {printable(str(error))}", file=sys.stderr)  # noqa: T201 (click may not be at fault)
+        code = Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.USAGE
+    sys.exit(code or 0)

@@ -1,0 +1,151 @@
+"""Records as text for people. Whatever comes from a document passes through docqa.display."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from docqa.display import one_line, printable
+from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status
+
+SNIPPET_CHARACTERS = 300
+LISTED_SOURCES = 5
+
+
+def wants_color(choice: str) -> bool | None:
+    """Translate --color for click: None leaves the decision to whether the output is a terminal."""
+    if choice == "auto":
+        return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+    return choice == "always"
+
+
+def narrate(text: str) -> None:
+    """Say something to the person, beside the data."""
+    click.echo(click.style(printable(text), dim=True), err=True)
+
+
+def result(found: Result) -> str:
+    """Render the answers to a question, or that there are none."""
+    if found.answers:
+        return "\n".join(_answer(number, answer) for number, answer in enumerate(found.answers, 1))
+    if not found.passages:
+        return "Not in your documents: no passage shares a word with the question.\n"
+    return f"Not in your documents. These passages come closest:\n\n{matches(found.passages)}"
+
+
+def _answer(number: int, answer: Answer) -> str:
+    first, *others = answer.sources
+    confidence = click.style(f"{answer.confidence:.0%}", dim=True)
+    lines = [
+        f"{number}. {click.style(one_line(answer.text), bold=True)}  {confidence}",
+        f"   {_quoted(first)}",
+        f"   {_location(first)}",
+        *(f"   also {_location(other)}" for other in others[:LISTED_SOURCES]),
+    ]
+    if len(others) > LISTED_SOURCES:
+        lines.append(f"   and in {len(others) - LISTED_SOURCES} more places")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(source: Source) -> str:
+    """The context with the quote marked."""
+    start, end = source.start - source.context_start, source.end - source.context_start
+    before, quote, after = source.context[:start], source.context[start:end], source.context[end:]
+    spaced = before[-1:].isspace(), after[:1].isspace()
+    marked = click.style(one_line(quote), fg="green", bold=True)
+    return f"{one_line(before)}{' ' * spaced[0]}{marked}{' ' * spaced[1]}{one_line(after)}"
+
+
+def _location(source: Source) -> str:
+    parts = [click.style(path(source.path), fg="cyan")]
+    if source.page is not None:
+        parts.append(f"page {source.page}")
+    if source.line is not None:
+        parts.append(f"line {source.line}")
+    if source.heading:
+        parts.append(one_line(source.heading))
+    return ", ".join(parts)
+
+
+def path(name: str) -> str:
+    """Render a path, relative to where the person stands if it is below."""
+    here = str(Path.cwd()) + os.sep
+    return one_line(name.removeprefix(here))
+
+
+def matches(found: Sequence[Match]) -> str:
+    """Render passages with their scores and beginnings."""
+    return "\n".join(
+        f"{number}. {_location(match.source)}  {click.style(f'{match.score:.1f}', dim=True)}\n"
+        f"   {_shortened(one_line(match.source.context))}\n"
+        for number, match in enumerate(found, 1)
+    )
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= SNIPPET_CHARACTERS else line[:SNIPPET_CHARACTERS].rsplit(" ", 1)[0] + " …"
+
+
+def text(content: str) -> str:
+    """Render a document's text."""
+    return printable(content)
+
+
+def report(done: IndexReport) -> str:
+    """Render the outcome of an index run in two lines."""
+    return (
+        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} skipped"
+        f" in {done.seconds:.1f} s\n"
+        f"{path(done.library)} holds {_counted(done.documents, 'document')} in {_counted(done.passages, 'passage')}"
+    )
+
+
+def status(found: Status) -> str:
+    """Render what a library holds."""
+    lines = [
+        f"library    {path(found.library)} ({_size(found.bytes)})",
+        f"documents  {found.documents:,}",
+        f"passages   {found.passages:,}",
+        f"text       {found.characters:,} characters",
+        f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}",
+    ]
+    for title, rows in (("remarks", found.remarks), ("skipped", found.skipped)):
+        if rows:
+            lines.append(f"{title}:")
+            lines += [f"  {path(name)}: {one_line(what)}" for name, what in rows]
+    return "\n".join(lines)
+
+
+def documents(found: Sequence[Document]) -> str:
+    """Render a list of documents, one a line: size, passages, media type, path."""
+    return "".join(
+        f"{_size(each.size):>9}  {each.passages:>6} passages  {each.media_type.split('/')[-1][:24]:<24}"
+        f"  {path(each.path)}\n"
+        for each in found
+    )
+
+
+def removed(paths: Sequence[str]) -> str:
+    """Render what was taken out of the library."""
+    return "\n".join(f"removed {path(each)}" for each in paths) or "Nothing there was in the library."
+
+
+def is_terminal() -> bool:
+    """Whether narration goes to a terminal that can redraw a line."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from tokenizers import Tokenizer
+
+from docqa.errors import ReaderError
+from docqa.reader.windows import cut_windows
+from docqa.training.data import Example
+from docqa.training.inputs import Encoder, batches, collate, padded_length
+
+QUESTION = "what river flows through cairo ?"
+
+
+def answered(passage: str, answer: str) -> Example:
+    start = passage.index(answer)
+    return Example(QUESTION, passage, ((start, start + len(answer)),))
+
+
+def test_an_input_is_what_the_reader_would_read(tokenizer: Tokenizer) -> None:
+    passage = "The big nile flows."
+    one = Encoder(tokenizer, 64).encode(answered(passage, "big nile"), Random(0))
+    (window,), _ = cut_windows(tokenizer, QUESTION, [passage])
+    assert one is not None
+    assert (one.tokens, one.first) == (window.tokens, window.first)
+    assert tokenizer.decode(one.tokens[one.start : one.end + 1]) == "big nile"
+
+
+def test_not_here_is_the_first_token(tokenizer: Tokenizer) -> None:
+    one = Encoder(tokenizer, 64).encode(Example(QUESTION, "the nile", ()), Random(0))
+    assert one is not None
+    assert (one.start, one.end) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_long_passage_is_cut_around_the_answer(tokenizer: Tokenizer, seed: int) -> None:
+    passage = "green " * 40 + "nile " + "big " * 40
+    one = Encoder(tokenizer, 32).encode(answered(passage, "nile"), Random(seed))
+    assert one is not None
+    assert len(one.tokens) == 32
+    assert tokenizer.decode(one.tokens[one.start : one.end + 1]) == "nile"
+
+
+def test_an_answer_that_cannot_fit_is_left_out(tokenizer: Tokenizer) -> None:
+    passage = "green " * 40
+    assert Encoder(tokenizer, 32).encode(Example(QUESTION, passage, ((0, 200),)), Random(0)) is None
+
+
+def test_batches_hold_everything_once_in_like_lengths(tokenizer: Tokenizer) -> None:
+    encoder = Encoder(tokenizer, 128)
+    examples = [Example(QUESTION, "nile " * count, ()) for count in range(1, 100)]
+    inputs = [one for example in examples if (one := encoder.encode(example, Random(0)))]
+    cut = list(batches(inputs, 256, Random(0)))
+    assert sorted(len(one.tokens) for batch in cut for one in batch) == sorted(len(one.tokens) for one in inputs)
+    for batch in cut:
+        assert len({padded_length(one) for one in batch}) == 1
+        assert collate(batch).tokens.numel() <= 256
+
+
+def test_answers_may_stand_at_cls_and_in_the_passage_only(tokenizer: Tokenizer) -> None:
+    one = Encoder(tokenizer, 64).encode(Example(QUESTION, "the nile", ()), Random(0))
+    assert one is not None
+    batch = collate([one])
+    assert batch.tokens.shape == (1, 32)
+    assert batch.places[0].nonzero().flatten().tolist() == [0, one.first, one.first + 1]
+    assert int(batch.real.sum()) == len(one.tokens)
+
+
+def test_a_tokenizer_of_another_family_is_refused() -> None:
+    from tokenizers.models import BPE
+
+    with pytest.raises(ReaderError, match=r"\[CLS\]"):
+        Encoder(Tokenizer(BPE()), 64)
