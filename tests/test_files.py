@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import socket
+import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -368,23 +367,17 @@ def test_a_file_whose_size_is_a_lie_is_refused() -> None:
 
 def test_a_file_that_keeps_changing_is_refused_and_one_that_rests_is_read(tmp_path: Path) -> None:
     path = tmp_path / "busy"
-    path.write_bytes(b"x" * 20_000_000)
-    busy, stop = threading.Event(), threading.Event()
-
-    def touch() -> None:
-        for time_s in itertools.count():  # the clock of the file system may tick too slowly
-            os.utime(path, (time_s, time_s))
-            busy.set()
-            if stop.is_set():
-                return
-
-    toucher = threading.Thread(target=touch)
-    toucher.start()
-    busy.wait()
-    try:
-        with pytest.raises(ExtractionError, match="changed while being read; index again"):
-            read(str(path), max_bytes=MAX_BYTES)
-    finally:
-        stop.set()
-        toucher.join()
-    assert read(str(path), max_bytes=MAX_BYTES).size == 20_000_000
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES)  # large, so that reading takes a while
+    script = "import itertools, os\nprint(flush=True)\nfor s in itertools.count(): os.utime('busy', (s, s))"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as toucher:
+        assert toucher.stdout is not None
+        toucher.stdout.readline()
+        try:
+            with pytest.raises(ExtractionError, match="changed while being read; index again"):
+                for _ in range(20):  # the other process may have to wait for a processor now and then
+                    read(str(path), max_bytes=MAX_BYTES)
+        finally:
+            toucher.kill()
+    assert read(str(path), max_bytes=MAX_BYTES).size == MAX_BYTES

@@ -81,12 +81,13 @@ def test_damaged_files_give_clean_text_or_a_reason(
     extract_or_refuse(f"file{suffix}", data[:at] + damage + data[at + length :])
 
 
+NOTEBOOK_KEYS = "cells worksheets cell_type source outputs text data text/plain level"
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from("cells worksheets cell_type source outputs text data text/plain level".split()),
+            st.sampled_from(NOTEBOOK_KEYS.split()),
             inner | st.just("markdown"),
             max_size=4,
         )

@@ -57,7 +57,7 @@ def test_list_items_stand_one_per_line() -> None:
 
 def test_table_rows_stand_one_per_line() -> None:
     markup = "<table><caption>T</caption><tr><th>a<th>b<tr><td><p>1</p><p>2</p><td><tr><td></table>after"
-    assert html(markup).text == "T\n\na | b\n1 2 | \n\nafter"
+    assert html(markup).text == "T\na | b\n1 2 | \n\nafter"
 
 
 def test_tables_that_lay_out_a_page_are_read_cell_by_cell() -> None:

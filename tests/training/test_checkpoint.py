@@ -26,7 +26,7 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state(tmp_path, {"x": torch.zeros(3)}, {"step": 1})
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(Unavailable, match="No space left.*make room there; the one before it is still there"):
+    with pytest.raises(Unavailable, match=r"No space left.*make room there; the one before it is still there"):
         save_state(tmp_path, {"x": torch.ones(3)}, {"step": 2})
     tensors, position = load_state(tmp_path) or ({}, {})
     assert position == {"step": 1}

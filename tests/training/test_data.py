@@ -76,13 +76,13 @@ def test_equal_answers_count_once(squad_file: Callable[..., Path]) -> None:
 def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "broken.json"
     file.write_bytes(content)
-    with pytest.raises(UsageError, match="broken.json") as raised:
+    with pytest.raises(UsageError, match=r"broken\.json") as raised:
         read_squad(file)
     assert message in str(raised.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere.json cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere\.json cannot be read"):
         read_squad(tmp_path / "nowhere.json")
 
 

@@ -117,7 +117,7 @@ def ask(
             if as_json or as_jsonl:
                 click.echo(_json(result, indent=None if as_jsonl else 1))
             else:
-                click.echo(render.result(result))
+                click.echo(render.result(result, titled=not question))
     context.exit(Exit.ANSWERED if answered else Exit.NO_ANSWER)
 
 

@@ -28,13 +28,14 @@ def narrate(text: str) -> None:
     click.echo(click.style(printable(text), dim=True), err=True)
 
 
-def result(found: Result) -> str:
-    """Render the answers to a question, or that there are none."""
+def result(found: Result, *, titled: bool = False) -> str:
+    """Render the answers to a question, or that there are none; `titled` puts the question above them."""
+    title = click.style(one_line(found.question), underline=True) + "\n\n" if titled else ""
     if found.answers:
-        return "\n".join(_answer(number, answer) for number, answer in enumerate(found.answers, 1))
+        return title + "\n".join(_answer(number, answer) for number, answer in enumerate(found.answers, 1))
     if not found.passages:
-        return "Not in your documents: no passage shares a word with the question.\n"
-    return f"Not in your documents. These passages come closest:\n\n{matches(found.passages)}"
+        return f"{title}Not in your documents: no passage shares a word with the question.\n"
+    return f"{title}Not in your documents. These passages come closest:\n\n{matches(found.passages)}"
 
 
 def _answer(number: int, answer: Answer) -> str:

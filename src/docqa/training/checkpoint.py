@@ -23,14 +23,18 @@ CHECKPOINT = "checkpoint.safetensors"
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold a run's folder, made if need be; Unavailable if another process is training in it."""
+    lock = FileLock(folder / "training.lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "training.lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise Unavailable(f"another run is training in {folder}; wait for it or name another folder") from error
     except OSError as error:
         raise Unavailable(f"{folder} cannot hold a run ({error.strerror}); name another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_whole(file: Path, content: bytes) -> None:
