@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -42,23 +44,17 @@ def skipped(*roots: Path) -> dict[str, str]:
     }
 
 
-def as_nobody(check: Callable[[], None]) -> None:
-    """Run a check in a child process without root's rights, which see through every permission."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            check()
-            status = 0
-        except BaseException as error:  # noqa: BLE001 (the child must never return into pytest)
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Give up root's rights, which see through every permission, and take them back at the end."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
 
 
 # --- walk ---------------------------------------------------------------------------------------------------
@@ -151,26 +147,21 @@ def test_large_files_are_reported_with_the_limit(tmp_path: Path, limit: int, rea
     assert SkippedFile(str(tmp_path / "large"), reason) in results
 
 
-def test_unreadable_files_and_folders_are_reported(tmp_path: Path) -> None:
-    put(tmp_path, "locked/inside", "shut", "open")
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
-    (tmp_path / "shut").chmod(0)
-    (tmp_path / "locked").chmod(0)
-
-    def check() -> None:
-        os.chdir(tmp_path)
-        results = {Path(result.path).name: result for result in walk(["."])}
-        assert isinstance(results["open"], FoundFile)
-        assert results["shut"] == SkippedFile(str(tmp_path / "shut"), "permission denied")
-        assert results["locked"] == SkippedFile(str(tmp_path / "locked"), "permission denied")
-        with pytest.raises(ExtractionError, match="permission denied"):
-            read(str(tmp_path / "shut"), max_bytes=10)
-
-    try:
-        as_nobody(check)
-    finally:
-        (tmp_path / "locked").chmod(0o755)
+def test_unreadable_files_and_folders_are_reported() -> None:
+    with TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        root = Path(name).resolve()
+        root.chmod(0o755)
+        put(root, "locked/inside", "shut", "open")
+        (root / "shut").chmod(0)
+        (root / "locked").chmod(0)
+        with without_root():
+            results = {Path(result.path).name: result for result in walk([root])}
+            with pytest.raises(ExtractionError, match="permission denied"):
+                read(str(root / "shut"), max_bytes=10)
+        (root / "locked").chmod(0o755)
+    assert isinstance(results["open"], FoundFile)
+    assert results["shut"] == SkippedFile(str(root / "shut"), "permission denied")
+    assert results["locked"] == SkippedFile(str(root / "locked"), "permission denied")
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
@@ -365,6 +356,12 @@ def test_a_file_whose_size_is_a_lie_is_refused() -> None:
         read("/proc/self/status", max_bytes=10)
 
 
+def read_often(path: str) -> None:
+    """Give a process that touches the file a chance, even if it has to wait for a processor now and then."""
+    for _ in range(20):
+        read(path, max_bytes=MAX_BYTES)
+
+
 def test_a_file_that_keeps_changing_is_refused_and_one_that_rests_is_read(tmp_path: Path) -> None:
     path = tmp_path / "busy"
     with path.open("wb") as file:
@@ -376,8 +373,7 @@ def test_a_file_that_keeps_changing_is_refused_and_one_that_rests_is_read(tmp_pa
         toucher.stdout.readline()
         try:
             with pytest.raises(ExtractionError, match="changed while being read; index again"):
-                for _ in range(20):  # the other process may have to wait for a processor now and then
-                    read(str(path), max_bytes=MAX_BYTES)
+                read_often(str(path))
         finally:
             toucher.kill()
     assert read(str(path), max_bytes=MAX_BYTES).size == MAX_BYTES

@@ -15,7 +15,8 @@ RETRIEVER_WEIGHT = 1.0
 CONTEXT_CHARACTERS = 400
 
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+")
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+# Not symbols: `C++` is not `C#`, nor is `-5` the same as `5 %`.
+_EDGES = re.compile(r"^[\s.,;:!?…'\"‘’“”„«»()\[\]{}*_]+|[\s.,;:!?…'\"‘’“”„«»()\[\]{}*_–—-]+$")
 _WHITE_SPACE = re.compile(r"\s+")
 
 

@@ -3,8 +3,6 @@
 Paths are absolute and in the form of `os.fsdecode`, so names that are not UTF-8 survive the round trip.
 """
 
-# Paths stay strings here: they are stored as such, and a walk handles very many of them.
-# ruff: noqa: PTH112, PTH118, PTH119, PTH123, PTH208
 from __future__ import annotations
 
 import errno

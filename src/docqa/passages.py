@@ -14,7 +14,7 @@ PASSAGE_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 200
 
 # The end of a sentence: its mark, closing quotes or brackets, white space, and no lower-case letter after it.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[^\sa-z])|\n(?=\s*(?:[-*•|]|\d+[.)]\s))")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[^\sa-z])|\n(?=[^\S\n]*(?:[-*•|]|\d+[.)]\s))")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
 # Abbreviations that a capital letter or a digit commonly follows.
 _ABBREVIATION = re.compile(
@@ -84,10 +84,17 @@ def line_marks(text: str, marks: Sequence[Mark], passages: Sequence[Bounds]) -> 
     known = [mark for mark in marks if mark.kind == "line"]
     starts = [mark.start for mark in known]
     added = []
+    position = line = 0
     for start, _ in passages:
         place = bisect_right(starts, start) - 1
-        if place >= 0 and starts[place] != start:
-            line = int(known[place].value) + text.count("\n", starts[place], start)
+        if place < 0:
+            continue
+        # Counted on from the passage before: from the mark each time, a long text would take its length squared.
+        if starts[place] >= position:
+            position, line = starts[place], int(known[place].value)
+        line += text.count("\n", position, start)
+        position = start
+        if starts[place] != start:
             added.append(Mark("line", start, str(line)))
     return added
 

@@ -81,12 +81,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a passage that the reader proposes, in characters of the passage, with its logits."""
+    """A stretch of a passage that the reader proposes, in characters of the passage, with its logits.
+
+    `null_logit` is what the reader gives to the passage holding no answer: the sum of both logits at [CLS],
+    as in BERT's set-up for SQuAD 2.0. It says little if the reader was trained on answerable questions only.
+    """
 
     start: int
     end: int
     start_logit: float
     end_logit: float
+    null_logit: float
 
     @property
     def logit(self) -> float:

@@ -187,10 +187,11 @@ class SqliteRetriever:
     def _merge(self, segments: Sequence[_Segment]) -> None:
         """Write neighbouring segments as one, without what has been deleted from them."""
         first = segments[0].row.first
-        lengths = np.zeros(segments[-1].row.first + len(segments[-1].lengths) - first, np.int64)
+        # Segments may overlap where a passage was replaced; it has a length in one of them only.
+        lengths = np.zeros(max(segment.row.first + len(segment.lengths) for segment in segments) - first, np.int64)
         for segment in segments:
             offset = segment.row.first - first
-            lengths[offset : offset + len(segment.lengths)] = segment.lengths
+            lengths[offset : offset + len(segment.lengths)] += segment.lengths
         self._store.add_segment(
             first,
             encode(lengths),
@@ -207,9 +208,10 @@ class SqliteRetriever:
         rows = heapq.merge(*(self._living_rows(segment, first) for segment in segments), key=itemgetter(0))
         for term, group in groupby(rows, key=itemgetter(0)):
             _, places, frequencies = zip(*group, strict=True)
-            joined = np.concatenate(places)
+            joined, counts = np.concatenate(places), np.concatenate(frequencies)
             if len(joined):
-                yield term, encode(np.diff(joined, prepend=0)), encode(np.concatenate(frequencies))
+                order = np.argsort(joined, kind="stable")
+                yield term, encode(np.diff(joined[order], prepend=0)), encode(counts[order])
 
     def _living_rows(self, segment: _Segment, first: int) -> Iterator[tuple[str, Integers, Integers]]:
         for term, gaps, frequencies in self._store.all_postings(segment.row.id):
@@ -227,12 +229,18 @@ def encode(numbers: Integers) -> bytes:
 def decode(encoded: bytes) -> Integers:
     """Decode what `encode` made; LibraryError if it cannot have made this."""
     if not encoded or encoded[0] not in (1, 2, 4, 8) or (len(encoded) - 1) % encoded[0]:
-        raise LibraryError("the library's postings are damaged; move it away and index your folders again")
+        raise _damaged()
     return np.frombuffer(encoded, f"<u{encoded[0]}", offset=1).astype(np.int64)
+
+
+def _damaged() -> LibraryError:
+    return LibraryError("the library's postings are damaged; move it away and index your folders again")
 
 
 def _living(segment: _Segment, gaps: bytes, frequencies: bytes) -> tuple[Integers, Integers]:
     places, counts = np.cumsum(decode(gaps)), decode(frequencies)
+    if len(places) != len(counts) or places.max(initial=0) >= len(segment.lengths) or places.min(initial=0) < 0:
+        raise _damaged()
     live = segment.lengths[places] > 0
     return (places, counts) if live.all() else (places[live], counts[live])
 

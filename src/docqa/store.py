@@ -154,6 +154,10 @@ class Store:
             raise LibraryBusy(
                 f"another docqa is already indexing into {self.path}; wait until it has finished"
             ) from None
+        except OSError as error:
+            raise LibraryError(
+                f"cannot write {self.path}.lock ({error.strerror or error}); check the permissions of its folder"
+            ) from error
         try:
             yield
         finally:
@@ -257,7 +261,10 @@ class Store:
     def remarks(self) -> dict[str, list[str]]:
         """Return the remarks made while extracting, by path, where there are any."""
         rows = self._rows("SELECT path, remarks FROM documents WHERE remarks != '[]' ORDER BY path")
-        return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
+        try:
+            return {os.fsdecode(path): json.loads(remarks) for path, remarks in rows}
+        except (TypeError, ValueError) as error:
+            raise self._damaged(error) from error
 
     def text(self, document_id: int, start: int, end: int) -> str:
         """Return the characters `start` to `end` of a document's text, fewer where it ends before."""
@@ -452,6 +459,8 @@ class Store:
             yield
         except sqlite3.ProgrammingError:
             raise  # a mistake of ours, not a state of the file
+        except UnicodeDecodeError as error:
+            raise self._damaged(error) from error
         except sqlite3.DatabaseError as error:
             message = str(error)
             if "locked" in message or "busy" in message:

@@ -48,7 +48,9 @@ class _Stems(dict[str, str]):
 def _without_accents(word: str) -> str:
     if word.isascii():
         return word
-    decomposed = unicodedata.normalize("NFKD", word.casefold())
+    # Compatibility forms of capitals turn into capitals, so they are resolved before the case is folded.
+    folded = unicodedata.normalize("NFKD", word).casefold()
+    decomposed = unicodedata.normalize("NFKD", folded)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
@@ -67,6 +69,6 @@ def question_terms(question: str) -> list[str]:
 
     Question words are dropped unless there is nothing else.
     """
-    words = [_without_accents(word) for word in _WORD.findall(unicodedata.normalize("NFC", question.lower()))]
-    telling = [word for word in words if word not in _QUESTION_WORDS] or words
+    words = _WORD.findall(unicodedata.normalize("NFC", question.lower()))
+    telling = [word for word in words if _without_accents(word) not in _QUESTION_WORDS] or words
     return list(dict.fromkeys(_stems[word] for word in telling))

@@ -30,11 +30,11 @@ def raw(*lines: bytes) -> str:
 def test_headers_come_first_and_the_subject_is_the_heading() -> None:
     message = mail("Größe\tder Tür")
     message["To"] = "bob@example.org"
-    message["Date"] = "Mon, 1 Jan 2024 10:00:00 +0100"
+    message["Date"] = "Mon, 01 Jan 2024 10:00:00 +0100"
     extraction = read(message)
     assert extraction.text.rstrip() == (
         "Subject: Größe der Tür\nFrom: Ann <ann@example.org>\nTo: bob@example.org\n"
-        "Date: Mon, 1 Jan 2024 10:00:00 +0100\n\nHello"
+        "Date: Mon, 01 Jan 2024 10:00:00 +0100\n\nHello"
     )
     assert extraction.marks == (Mark("heading", 0, "Größe der Tür"),)
 

@@ -91,7 +91,8 @@ def test_a_heading_is_a_paragraph_by_its_place_or_its_size() -> None:
 
 def test_short_lines_and_list_items_stay_lines() -> None:
     address = ["Jane Doe", "12 Long Street", "Springfield"]
-    assert lines(*address) == "\n".join(address)
+    letter = ["Dear all, this is the body of a letter whose lines reach the margin", "as they should."] * 4
+    assert lines(*address, "", *letter).split("\n\n")[0] == "\n".join(address)
     items = ["Bring these things along on the day of the great excursion:", "• a hat", "• water for two days"]
     assert lines(*items) == "\n".join(items)
 

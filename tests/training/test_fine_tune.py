@@ -20,7 +20,7 @@ from docqa.training import fine_tune as module
 from docqa.training.data import Source
 from docqa.training.fine_tune import Progress, Resumed, Saved, Settings, Trained, fine_tune, schedule
 
-SETTINGS = Settings(steps=40, rate=5e-3, averaged=0.2, window_tokens=64, batch_tokens=128, checkpoint_every=10)
+SETTINGS = Settings(steps=40, rate=5e-3, averaged=0.5, window_tokens=64, batch_tokens=128, checkpoint_every=10)
 
 
 def sources(file: Path) -> list[Source]:
@@ -85,7 +85,7 @@ def test_a_killed_run_resumes(start: Path, rivers: Path, tmp_path: Path) -> None
         from docqa.training.fine_tune import Saved, Settings, fine_tune
         start, file, run = map(Path, sys.argv[1:])
         settings = Settings(
-            steps=40, rate=5e-3, averaged=0.2, window_tokens=64, batch_tokens=128, checkpoint_every=10
+            steps=40, rate=5e-3, averaged=0.5, window_tokens=64, batch_tokens=128, checkpoint_every=10
         )
         for event in fine_tune(start, [Source(file, "toy", distractors=1.0)], run, settings):
             if isinstance(event, Saved):
@@ -102,6 +102,8 @@ def test_a_killed_run_resumes(start: Path, rivers: Path, tmp_path: Path) -> None
     events = list(fine_tune(start, sources(rivers), run, SETTINGS))
     assert isinstance(events[0], Resumed)
     assert isinstance(events[-1], Trained)
+    whole = trained(start, rivers, tmp_path / "whole")
+    assert all(torch.equal(value, whole[name]) for name, value in events[-1].model.state_dict().items())
 
 
 def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(

@@ -26,15 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     import click
 
     from docqa.cli.commands import docqa
+    from docqa.display import printable
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows no more than ASCII gets escapes instead of an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
     try:
         code = docqa.main(arguments, prog_name="docqa", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
+        error.message = printable(error.message)  # it may name a file that the shell found
         error.show()
         code = Exit.USAGE
     except click.Abort:
@@ -44,8 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.ANSWERED
     except DocqaError as error:
-        from docqa.display import printable
-
         print(f"docqa: {printable(str(error))}", file=sys.stderr)  # noqa: T201 (click may not be at fault)
         code = Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.USAGE
     sys.exit(code or 0)

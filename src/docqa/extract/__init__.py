@@ -70,8 +70,8 @@ _MODULES = {
 
 def media_type_of(name: str) -> str | None:
     """Tell the media type from a file's name or path alone; None if its suffix is not known."""
-    base = os.path.basename(name).lower()  # noqa: PTH119 (a name, not necessarily a path)
-    suffix = os.path.splitext(base)[1]  # noqa: PTH122
+    base = os.path.basename(name).lower()
+    suffix = os.path.splitext(base)[1]
     return _MEDIA_TYPES.get(suffix) or (_PLAIN_TEXT if base in _TEXT_NAMES.split() else None)
 
 
@@ -92,7 +92,7 @@ def extract(name: str, data: bytes) -> tuple[str, Extraction]:
 def _sniff(name: str, data: bytes) -> str:
     if data.startswith(_WIDE_BOMS) or (b"\0" not in data[:_SNIFFED_BYTES] and _is_utf8(data)):
         return _PLAIN_TEXT
-    suffix = os.path.splitext(os.path.basename(name))[1]  # noqa: PTH119, PTH122
+    suffix = os.path.splitext(os.path.basename(name))[1]
     raise ExtractionError(f"unknown format {suffix!r}" if suffix else "unknown format, and not text")
 
 

@@ -154,17 +154,29 @@ def join_lines(lines: Sequence[PageLine]) -> str:
 
     Lines that end early without ending a paragraph, such as those of an address or a table, stay lines.
     """
-    usual_pitch = _usual_pitch(lines)
     joined = ""
-    for block in _blocks(lines, usual_pitch):
-        joined += "\n\n" if joined else ""
-        right = max(line.right for line in block)
-        for index, line in enumerate(block):
-            if index:
-                joined = _attach(joined, _joint(block, index, right), line.text)
-            else:
-                joined += line.text
+    above: PageLine | None = None
+    for block in _blocks(lines, _usual_pitch(lines)):
+        if above is not None:
+            joined = _attach(joined, _joint_of_blocks(above, block[0]), block[0].text)
+        else:
+            joined = block[0].text
+        margin = _margin(block, lines)
+        for index in range(1, len(block)):
+            joined = _attach(joined, _joint(block, index, margin), block[index].text)
+        above = block[-1]
     return joined
+
+
+def _margin(block: Sequence[PageLine], page: Sequence[PageLine]) -> float:
+    """Return how far to the right the lines of a block could have gone.
+
+    On a page with one column that is as far as most of its lines go; among columns only the block can tell.
+    """
+    right = max(line.right for line in block)
+    if any(line.left > right for line in page):
+        return right
+    return max(right, sorted(line.right for line in page)[len(page) * 3 // 4])
 
 
 def _usual_pitch(lines: Sequence[PageLine]) -> float:
@@ -189,11 +201,17 @@ def _is_apart(above: PageLine, below: PageLine, usual_pitch: float) -> bool:
     if abs(above.size - below.size) > _OTHER_SIZE * max(above.size, below.size):
         return True
     pitch = above.bottom_y - below.top_y
-    if pitch < -above.size:  # up again: the next column
-        return not _runs_on(above, below)
-    if pitch > _LARGER_GAP * usual_pitch:
+    if _is_in_next_column(above, below) or pitch > _LARGER_GAP * usual_pitch:
         return True
     return pitch > _LOOSE_LEADING * above.size and not _runs_on(above, below)
+
+
+def _is_in_next_column(above: PageLine, below: PageLine) -> bool:
+    return below.top_y > above.bottom_y + above.size
+
+
+def _joint_of_blocks(above: PageLine, below: PageLine) -> str:
+    return " " if _is_in_next_column(above, below) and _runs_on(above, below) else "\n\n"
 
 
 def _runs_on(above: PageLine, below: PageLine) -> bool:
@@ -201,29 +219,29 @@ def _runs_on(above: PageLine, below: PageLine) -> bool:
     return below.text[:1].islower() and not _SENTENCE_END.search(above.text)
 
 
-def _joint(block: Sequence[PageLine], index: int, right: float) -> str:
+def _joint(block: Sequence[PageLine], index: int, margin: float) -> str:
     """What stands between a line of a block and the one before it."""
     above, below = block[index - 1], block[index]
     if _ITEM.match(below.text):
         return "\n"
-    if not _ends_early(above, below, right):
+    if not _ends_early(above, below, margin):
         return "\n\n" if _begins_indented(block, index) else " "
-    if _runs_on(above, below) and above.right > 0.8 * right:
+    if _runs_on(above, below) and above.right > 0.8 * margin:
         return " "
-    return "\n\n" if _SENTENCE_END.search(above.text) or _is_full(block, index, right) else "\n"
+    return "\n\n" if _SENTENCE_END.search(above.text) or _is_full(block, index, margin) else "\n"
 
 
-def _is_full(block: Sequence[PageLine], index: int, right: float) -> bool:
+def _is_full(block: Sequence[PageLine], index: int, margin: float) -> bool:
     """Whether a line goes to the margin because it had to: then it begins running text."""
     line = block[index]
     if line.top_y - line.bottom_y > line.size / 2:  # several printed lines
         return True
-    return index + 1 < len(block) and not _ends_early(line, block[index + 1], right)
+    return index + 1 < len(block) and not _ends_early(line, block[index + 1], margin)
 
 
-def _ends_early(above: PageLine, below: PageLine, right: float) -> bool:
+def _ends_early(above: PageLine, below: PageLine, margin: float) -> bool:
     """Whether the first word of the line below would have found room: then the break is meant."""
-    return above.right + _SPACE_WIDTH * above.size + below.first_word_width < right
+    return above.right + _SPACE_WIDTH * above.size + below.first_word_width < margin
 
 
 def _begins_indented(block: Sequence[PageLine], index: int) -> bool:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def _verify(folder: Path) -> None:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         return
-    for entry in manifest.read_text(encoding="utf-8").splitlines():
+    for entry in manifest.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = entry.partition("  ")
         file = folder / name
         if not file.is_file():
@@ -111,20 +112,23 @@ def _load_foreign(reader: str) -> ReaderModel:
     for limit in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
         os.environ.setdefault(limit, "10")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import model_info
     from transformers import AutoTokenizer, BertForQuestionAnswering
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    options: dict[str, Any] = {"trust_remote_code": False}
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    load_model = partial(BertForQuestionAnswering.from_pretrained, reader, output_loading_info=True)
     try:
         try:
-            model = BertForQuestionAnswering.from_pretrained(reader, local_files_only=True, **options)
-            options["local_files_only"] = True
+            model, report = load_model(**options)
         except OSError:
             if Path(reader).exists() or reader.startswith((".", "/", "~")):
                 raise
-            model = BertForQuestionAnswering.from_pretrained(reader, **options)
+            options["local_files_only"] = False
+            model_info(reader, timeout=10)  # fails at once, where the download would try again for half a minute
+            model, report = load_model(**options)
         tokenizer = AutoTokenizer.from_pretrained(reader, use_fast=True, **options)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -132,6 +136,9 @@ def _load_foreign(reader: str) -> ReaderModel:
             f"no reader '{reader}': {reason}. Name a folder with {', '.join(FILES)}, "
             "or a checkpoint on a hub that this machine can reach"
         ) from error
+    if missing := sorted(report["missing_keys"]):
+        # What a checkpoint lacks, transformers fills with random numbers.
+        raise ReaderError(f"{reader} is not a BERT question-answering model: it has no {', '.join(missing[:3])}")
     return _assemble(
         reader,
         {**model.config.to_dict(), "architectures": ["BertForQuestionAnswering"]},
@@ -176,7 +183,12 @@ def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
         raise ReaderError(
             f"{origin} is not a BERT question-answering model that docqa can run: {', '.join(unsupported)}"
         )
-    return BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
+    shape = BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
+    # As the sizes' defaults are: whole numbers but for layer_norm_eps.
+    sound = all(type(size := getattr(shape, field.name)) is type(field.default) and size > 0 for field in fields(shape))
+    if not sound or shape.hidden_size % shape.num_attention_heads:
+        raise ReaderError(f"{origin} describes no model that can be built: {shape}")
+    return shape
 
 
 def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:

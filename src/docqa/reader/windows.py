@@ -45,18 +45,23 @@ def cut_windows(
     The windows are built from bare encodings: the library's own truncation panics, beyond the reach of
     `except Exception`, when a question leaves less room than the stride.
     """
-    encoded = tokenizer.encode(question, add_special_tokens=False).ids
+    encoded = tokenizer.encode(_encodable(question), add_special_tokens=False).ids
     question_ids = encoded[: min(QUESTION_TOKENS, limit // 2)]
     start, separator = _special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]")
     head = [start, *question_ids, separator]
     room = limit - len(head) - 1
     windows = []
-    for number, encoding in enumerate(tokenizer.encode_batch(list(passages), add_special_tokens=False)):
+    for number, encoding in enumerate(tokenizer.encode_batch([*map(_encodable, passages)], add_special_tokens=False)):
         ids, offsets = encoding.ids, encoding.offsets
         for low, high in _stretches(len(ids), room):
             tokens = [*head, *ids[low:high], separator]
             windows.append(Window(number, tokens, len(head), offsets[low:high]))
     return windows, len(encoded) > len(question_ids)
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, one for one, which the tokenizer refuses; a mistyped byte in a question is one."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _special(tokenizer: Tokenizer, token: str) -> int:
@@ -99,6 +104,7 @@ def best_spans(window: Window, logits: NDArray[np.float32], count: int) -> list[
             window.offsets[first + extra][1],
             float(starts[first]),
             float(ends[first + extra]),
+            float(logits[0].sum()),
         )
         for first, extra in (divmod(int(place), ANSWER_TOKENS) for place in ranked)
         if first + extra < size

@@ -120,7 +120,8 @@ class _Run:
         loaded = weights.load(start)
         self.model = loaded.model.requires_grad_(requires_grad=True)
         self.mix = Mix(sources)
-        self.encoder = Encoder(loaded.tokenizer, settings.window_tokens)
+        limit = min(settings.window_tokens, loaded.model.shape.max_position_embeddings)
+        self.encoder = Encoder(loaded.tokenizer, limit)
         self.folder = folder
         self.settings = settings
         self.identity = _identity(loaded.model, sources, settings)

@@ -1,0 +1,1 @@
+"""Measuring docqa: metrics, data sets, and evaluations that call the same Reader and DocQA as the screen does."""

@@ -1,0 +1,164 @@
+"""Records as styled text. Whatever comes from documents or file names passes through docqa.display, never as markup."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from textual.content import Content
+
+from docqa.display import one_line
+from docqa.records import Answer, Document, Match, ReaderInfo, Result, Source
+
+BAR_CELLS = 8
+SNIPPET_CHARACTERS = 240
+
+QUIET = "$text-muted"
+_WORD = re.compile(r"[^\W_]+")
+
+
+def answer_row(answer: Answer) -> Content:
+    """An answer in two lines: the quote; confidence and place."""
+    more = len(answer.sources) - 1
+    return Content.assemble(
+        (one_line(answer.text), "bold"),
+        "\n",
+        confidence(answer.confidence),
+        ("  " + brief_place(answer.sources[0]), QUIET),
+        (f"  +{more} more" if more else "", QUIET),
+    )
+
+
+def match_row(match: Match, terms: frozenset[str]) -> Content:
+    """A passage in two lines: its most telling sentence, with the question's words marked; and its place."""
+    return Content.assemble(
+        _emphasised(_snippet(match.source.context, terms), terms),
+        "\n",
+        (brief_place(match.source), QUIET),
+    )
+
+
+def confidence(share: float) -> Content:
+    """A share of 1 as a bar and a number."""
+    filled = round(share * BAR_CELLS)
+    return Content.assemble(
+        ("━" * filled, "$success"), ("─" * (BAR_CELLS - filled), "$text-disabled"), f" {share:4.0%}"
+    )
+
+
+def brief_place(source: Source) -> str:
+    """File name and page or line."""
+    return "  ".join(filter(None, (one_line(Path(source.path).name), page_or_line(source))))
+
+
+def page_or_line(source: Source) -> str:
+    """Where in the file a source stands: the page, or else the line, or else nothing."""
+    if source.page is not None:
+        return f"page {source.page}"
+    return f"line {source.line}" if source.line is not None else ""
+
+
+def source_header(source: Source, remark: str) -> Content:
+    """A source's file name, page or line, what is the matter with the file; and the path of its headings."""
+    where = page_or_line(source)
+    return Content.assemble(
+        (one_line(Path(source.path).name), "bold"),
+        (f"  {where}" if where else "", QUIET),
+        (f"  {remark}" if remark else "", "$text-warning"),
+        "\n",
+        (one_line(source.heading) if source.heading else folder(source.path), QUIET),
+    )
+
+
+def folder(path: str) -> str:
+    """The folder of a file, with the home folder as ~."""
+    return shortened_path(os.path.dirname(path))  # noqa: PTH120 (names may hold any bytes)
+
+
+def shortened_path(path: str | os.PathLike[str]) -> str:
+    """A path for the eye: printable, on one line, with the home folder as ~."""
+    name, home = os.fspath(path), os.path.expanduser("~")  # noqa: PTH111
+    if home != "/" and (name == home or name.startswith(home + os.sep)):
+        name = "~" + name[len(home) :]
+    return one_line(name)
+
+
+def citation(answer_text: str, source: Source) -> str:
+    """A quote with its source, as one would paste it."""
+    return f"“{one_line(answer_text)}” ({', '.join(filter(None, (source.path, page_or_line(source))))})"
+
+
+def reader_name(reader: ReaderInfo) -> str:
+    """The reader's name and arithmetic."""
+    return one_line(f"{reader.name} {reader.precision}")
+
+
+def outcome(result: Result, *, times: bool) -> str:
+    """How a question was answered, for the status line."""
+    took = (
+        f"{result.timing_ms.total:,.0f} ms (search {result.timing_ms.retrieve:,.0f}, read {result.timing_ms.read:,.0f})"
+    )
+    return "  ·  ".join([*([took] if times else []), reader_name(result.reader)])
+
+
+def size(count: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+_FORMATS = {
+    "pdf": "PDF",
+    "vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
+    "x-ipynb+json": "notebook",
+    "rfc822": "mail",
+    "html": "HTML",
+    "markdown": "Markdown",
+    "plain": "text",
+}
+
+
+def format_name(document: Document) -> str:
+    """What a person calls a document's media type."""
+    kind = document.media_type.partition("/")[2]
+    return _FORMATS.get(kind, one_line(kind.removeprefix("x-")))
+
+
+def occurrences(text: str, terms: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Bounds of the words of a text that are among a question's terms."""
+    from docqa.terms import document_terms
+
+    for match in _WORD.finditer(text):
+        if not terms.isdisjoint(document_terms(match.group())):
+            yield match.span()
+
+
+def _emphasised(line: str, terms: frozenset[str]) -> Content:
+    content = Content(line)
+    for start, end in occurrences(line, terms):
+        content = content.stylize("bold", start, end)
+    return content
+
+
+def _snippet(text: str, terms: frozenset[str]) -> str:
+    """From the sentence that holds most of the question's terms on, as one line."""
+    from docqa.passages import sentences
+
+    bounds: Sequence[tuple[int, int]] = sentences(text) or [(0, len(text))]
+
+    def telling(sentence: tuple[int, int]) -> int:
+        inside = text[sentence[0] : sentence[1]]
+        return len({inside[start:end].casefold() for start, end in occurrences(inside, terms)})
+
+    start, _ = max(bounds, key=telling)
+    return one_line(text[start : start + SNIPPET_CHARACTERS])

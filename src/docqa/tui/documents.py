@@ -1,0 +1,97 @@
+"""A document's text as the library holds it, whole or around a quote, with what a reader wants to know of the file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from bisect import bisect_right
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from docqa.records import Document, Mark, Source
+
+if TYPE_CHECKING:
+    from docqa.engine import DocQA
+
+# Around a quote: enough to read on, little enough to be there at once.
+EXCERPT_CHARACTERS = 6_000
+
+
+@dataclass(frozen=True)
+class DocumentText:
+    """The text of a document from character `start` on, the marks in it, and a remark on its file or "".
+
+    Positions are the document's, not the excerpt's.
+    """
+
+    document: Document
+    text: str
+    start: int
+    marks: tuple[Mark, ...]
+    remark: str
+
+    @cached_property
+    def line_marks(self) -> list[Mark]:
+        """The marks that tell lines of the file, by start."""
+        return [mark for mark in self.marks if mark.kind == "line"]
+
+    @cached_property
+    def pages(self) -> list[Mark]:
+        """The marks that tell pages, by start."""
+        return [mark for mark in self.marks if mark.kind == "page"]
+
+    def page_at(self, position: int) -> str | None:
+        """The page that holds a character of the document."""
+        place = bisect_right(self.pages, position, key=lambda mark: mark.start) - 1
+        return self.pages[place].value if place >= 0 else None
+
+
+def whole(engine: DocQA, path: str) -> DocumentText:
+    """All of a document; UsageError if the library has no such document, LibraryError if there is no library."""
+    return _load(engine, path, 0, sys.maxsize)
+
+
+def excerpt(engine: DocQA, source: Source) -> DocumentText:
+    """What stands around a source, begun and ended at a line's end where one is near."""
+    margin = EXCERPT_CHARACTERS // 2
+    found = _load(engine, source.path, max(0, source.start - margin), source.end + margin)
+    if found.document.sha256 != source.sha256:
+        # The positions are another text's: all that is known is what came with the source.
+        return DocumentText(found.document, source.context, source.context_start, (), "indexed anew since")
+    return _without_torn_lines(found, source)
+
+
+def _load(engine: DocQA, path: str, start: int, end: int) -> DocumentText:
+    from docqa.errors import UsageError
+    from docqa.store import Store
+
+    document = next(iter(engine.documents(path)), None)
+    if document is None:
+        raise UsageError(f"{path} is no longer in the library")
+    with closing(Store(engine.library)) as store, store.snapshot():
+        document_id = store.known(path)[path].document_id
+        text = store.text(document_id, start, end)
+        marks = store.marks(document_id, start, start + len(text) + 1)
+    return DocumentText(document, text, start, marks, file_remark(document))
+
+
+def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
+    low, high = 0, len(found.text)
+    if found.start > 0 and (newline := found.text.find("\n", 0, source.start - found.start)) >= 0:
+        low = newline + 1
+    torn = found.start + high < found.document.characters
+    if torn and (newline := found.text.rfind("\n", source.end - found.start)) >= 0:
+        high = newline
+    return DocumentText(found.document, found.text[low:high], found.start + low, found.marks, found.remark)
+
+
+def file_remark(document: Document) -> str:
+    """What is the matter with a document's file: gone, changed, or "" if it is as it was indexed."""
+    try:
+        status = os.stat(document.path)  # noqa: PTH116 (a Path refuses nothing that os.stat takes)
+    except (OSError, ValueError):
+        return "file gone"
+    as_indexed = (status.st_size, status.st_mtime_ns) == (document.size, document.mtime_ns)
+    return "" if as_indexed else "file changed since it was indexed"
