@@ -2,83 +2,45 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
+import numpy as np
+
+from docqa.forms import normal_form
 from docqa.passages import Bounds, place, sentences
+from docqa.ranking import Proposal, Ranking, propose
 from docqa.records import Answer, Candidate, Passage, Source, Span
 
-# How much a point of BM25 counts beside a point of the span's logits.
-RETRIEVER_WEIGHT = 1.0
 CONTEXT_CHARACTERS = 400
 
-_ARTICLE = re.compile(r"^(?:the|an|a)\s+")
-# Not symbols: `C++` is not `C#`, nor is `-5` the same as `5 %`.
-_EDGES = re.compile(r"^[\s.,;:!?…'\"‘’“”„«»()\[\]{}*_]+|[\s.,;:!?…'\"‘’“”„«»()\[\]{}*_–—-]+$")
-_WHITE_SPACE = re.compile(r"\s+")
 
-
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    """A span in its candidate, with the score it competes by."""
-
-    candidate: Candidate
-    span: Span
-    score: float
-
-    @property
-    def path(self) -> str:
-        return self.candidate.passage.document.path
-
-    @property
-    def start(self) -> int:
-        return self.candidate.passage.start + self.span.start
-
-    @property
-    def end(self) -> int:
-        return self.candidate.passage.start + self.span.end
-
-    @property
-    def text(self) -> str:
-        return self.candidate.passage.text[self.span.start : self.span.end]
-
-    def overlaps(self, other: _Proposal) -> bool:
-        same_document = self.path == other.path
-        return same_document and self.start < other.end and other.start < self.end
-
-
-@dataclass(slots=True)
-class _Group:
-    """Proposals that say the same at different places, best first."""
-
-    proposals: list[_Proposal] = field(default_factory=list)
-
-
-def rank(candidates: Sequence[Candidate], spans: Sequence[Sequence[Span]], top: int) -> tuple[Answer, ...]:
+def rank(
+    terms: Sequence[str],
+    candidates: Sequence[Candidate],
+    spans: Sequence[Sequence[Span]],
+    ranking: Ranking,
+    top: int,
+) -> tuple[Answer, ...]:
     """Make the `top` answers, best first, from the spans that the reader found in each candidate.
 
-    A span competes by its logits plus its passage's BM25 score. Of spans that overlap in a document only the
-    best stays. Spans whose texts differ only in case, leading article, punctuation at the ends and white
-    space are one answer with several sources. The confidence is the answer's share of the probability that
-    a softmax over all remaining spans gives.
+    `terms` are the question's. Of spans that overlap in a document only the best stays. Spans that say the
+    same are one answer with several sources, placed by the best of them; spans that say different things are
+    alternatives.
     """
-    proposals = sorted(_proposals(candidates, spans), key=_rank_key)
-    apart = list(_without_overlaps(proposals))
-    groups: dict[str, _Group] = {}
-    for proposal in apart:
-        groups.setdefault(normalised(proposal.text), _Group()).proposals.append(proposal)
-    total = sum(_mass(proposal, apart[0]) for proposal in apart)
+    scored = list(_without_overlaps(_scored(propose(terms, candidates, spans), ranking)))
+    if not scored:
+        return ()
+    total = np.logaddexp.reduce([score for score, _ in scored])
+    groups: dict[str, list[tuple[float, Proposal]]] = {}
+    for score, proposal in scored:
+        groups.setdefault(normal_form(proposal.text), []).append((score, proposal))
+    best = list(groups.values())[:top]
+    shares = np.exp([np.logaddexp.reduce([score for score, _ in group]) - total for group in best])
+    confidences = ranking.confidences(shares, np.array([group[0][1].features for group in best]))
     return tuple(
-        _answer(group.proposals, sum(_mass(each, apart[0]) for each in group.proposals) / total)
-        for group in list(groups.values())[:top]
+        _answer([proposal for _, proposal in group], float(confidence))
+        for group, confidence in zip(best, confidences, strict=True)
     )
-
-
-def normalised(text: str) -> str:
-    """Reduce an answer's text to what it says: no case, leading article, punctuation around it, white space."""
-    return _ARTICLE.sub("", _EDGES.sub("", _WHITE_SPACE.sub(" ", text).casefold())) or text
 
 
 def source(passage: Passage, quote: Bounds, context: Bounds) -> Source:
@@ -117,32 +79,27 @@ def _quoted(passage: Passage, span: Span) -> Source:
     return source(passage, (span.start, span.end), context_bounds(passage.text, span.start, span.end))
 
 
-def _proposals(candidates: Sequence[Candidate], spans: Sequence[Sequence[Span]]) -> Iterator[_Proposal]:
-    for candidate, found in zip(candidates, spans, strict=True):
-        for span in found:
-            if candidate.passage.text[span.start : span.end].strip():
-                yield _Proposal(candidate, span, span.logit + RETRIEVER_WEIGHT * candidate.score)
+def _scored(proposals: Sequence[Proposal], ranking: Ranking) -> list[tuple[float, Proposal]]:
+    """Proposals with their scores, best first; equal ones by place, never by ids, which depend on history."""
+    if not proposals:
+        return []
+    scores = ranking.scores(np.array([proposal.features for proposal in proposals]))
+    pairs = zip(scores.tolist(), proposals, strict=True)
+    return sorted(pairs, key=lambda pair: (-pair[0], pair[1].path, pair[1].bounds))
 
 
-def _rank_key(proposal: _Proposal) -> tuple[float, str, int, int]:
-    """Order by score, then by place: never by ids, which depend on the library's history."""
-    return -proposal.score, proposal.path, proposal.start, proposal.end
-
-
-def _without_overlaps(proposals: Sequence[_Proposal]) -> Iterator[_Proposal]:
-    kept: dict[str, list[_Proposal]] = {}
-    for proposal in proposals:
+def _without_overlaps(scored: Sequence[tuple[float, Proposal]]) -> Iterator[tuple[float, Proposal]]:
+    """Leave out what overlaps something better: passages of a document repeat each other's ends."""
+    kept: dict[str, list[Bounds]] = {}
+    for score, proposal in scored:
+        start, end = proposal.bounds
         others = kept.setdefault(proposal.path, [])
-        if not any(proposal.overlaps(other) for other in others):
-            others.append(proposal)
-            yield proposal
+        if all(end <= other_start or other_end <= start for other_start, other_end in others):
+            others.append((start, end))
+            yield score, proposal
 
 
-def _mass(proposal: _Proposal, best: _Proposal) -> float:
-    return math.exp(proposal.score - best.score)
-
-
-def _answer(proposals: Sequence[_Proposal], confidence: float) -> Answer:
+def _answer(proposals: Sequence[Proposal], confidence: float) -> Answer:
     best = proposals[0]
     return Answer(
         text=best.text,

@@ -6,9 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from platformdirs import user_data_path
 
@@ -17,7 +18,10 @@ from docqa.answers import rank, source
 from docqa.errors import ExtractionError, LibraryError, UsageError
 from docqa.extract import extract
 from docqa.passages import cut_passages, headings, line_marks
+from docqa.questions import Filters, Question, parse_question
+from docqa.ranking import Ranking
 from docqa.records import (
+    Answer,
     Candidate,
     Document,
     Extraction,
@@ -30,7 +34,7 @@ from docqa.records import (
 )
 from docqa.retriever import SqliteRetriever
 from docqa.store import Known, Store
-from docqa.terms import ANALYSIS_VERSION, document_terms, question_terms
+from docqa.terms import ANALYSIS_VERSION, document_terms
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
@@ -41,6 +45,9 @@ PathLike = str | os.PathLike[str]
 
 # A question is a sentence or two; what is pasted beyond this finds everything and nothing.
 QUESTION_TERMS = 64
+# How many answers are given and how many passages read unless told otherwise.
+TOP = 5
+PASSAGES = 10
 # One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
 BATCH_CHARACTERS = 4_000_000
 BATCH_FILES = 500
@@ -50,6 +57,23 @@ def default_library() -> Path:
     """Return where the library is unless told otherwise: `DOCQA_LIBRARY`, else the user's data folder."""
     named = os.environ.get("DOCQA_LIBRARY")
     return Path(named) if named else user_data_path("docqa", appauthor=False) / "library.docqa"
+
+
+class AskOptions(TypedDict, total=False):
+    """How a question is answered: `top` answers are given from the `passages` that match best.
+
+    `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. `filters`
+    say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the one from
+    which on answers were right at least a share `min_precision` of the time in calibration; by default the
+    one the reader's ranking advises.
+    """
+
+    top: int
+    passages: int
+    lengths: LengthConfiguration | None
+    filters: Filters | None
+    min_confidence: float | None
+    min_precision: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,7 @@ class DocQA:
         self._reader_name = reader
         self._precision: Precision = precision
         self._reader: Reader | None = None
+        self._ranking: Ranking | None = None
         self._store: Store | None = None
 
     def __enter__(self) -> DocQA:
@@ -157,34 +182,37 @@ class DocQA:
 
     # --- ask
 
-    def ask(
-        self, question: str, *, top: int = 5, passages: int = 10, lengths: LengthConfiguration | None = None
-    ) -> Result:
+    def ask(self, question: str, **options: Unpack[AskOptions]) -> Result:
         """Answer a question from the library; see `ask_events`."""
-        *_, last = self.ask_events(question, top=top, passages=passages, lengths=lengths)
+        *_, last = self.ask_events(question, **options)
         assert isinstance(last, events.Answered)
         return last.result
 
-    def ask_events(
-        self, question: str, *, top: int = 5, passages: int = 10, lengths: LengthConfiguration | None = None
-    ) -> Generator[events.AskEvent]:
-        """Answer a question with the `top` best quotes from the `passages` that match it best.
+    def ask_events(self, question: str, **options: Unpack[AskOptions]) -> Generator[events.AskEvent]:
+        """Answer a question with verbatim quotes, telling what happens as it happens.
 
-        `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. The
-        last event is Answered. UsageError if the question has no words, LibraryError or ReaderError if the
-        library or the reader cannot be used.
+        The question may hold filters; see `docqa.questions`. The last event is Answered. UsageError if the
+        question has no words or a filter makes no sense, LibraryError or ReaderError if the library or the
+        reader cannot be used.
         """
         started = time.perf_counter()
-        candidates, notices = self._candidates(question, passages)
+        top, lengths = options.get("top", TOP), options.get("lengths")
+        parsed = parse_question(question, options.get("filters"))
+        notices = []
+        if len(parsed.terms) > QUESTION_TERMS:
+            notices.append(f"the question is long: only its first {QUESTION_TERMS} different words were looked for")
+        candidates = self._candidates(parsed, options.get("passages", PASSAGES))
         retrieved = time.perf_counter()
         yield events.CandidatesFound(candidates)
 
-        reader = self.reader
+        reader, ranking = self.reader, self.ranking
+        least = _least_confidence(ranking, options.get("min_confidence"), options.get("min_precision"))
         reading_started = time.perf_counter()
-        reading = reader.read(question, [each.passage.text for each in candidates], lengths=lengths)
+        reading = reader.read(parsed.text, [each.passage.text for each in candidates], lengths=lengths)
         if reading.question_shortened:
             notices.append("the question is long: the reader saw only its beginning")
-        answers = rank(candidates, reading.spans, top)
+        answers = rank(parsed.terms, candidates, reading.spans, ranking, top)
+        answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
         finished = time.perf_counter()
         yield events.Answered(
             Result(
@@ -211,12 +239,19 @@ class DocQA:
             self._reader = Reader(self._reader_name, precision=self._precision)
         return self._reader
 
+    @property
+    def ranking(self) -> Ranking:
+        """The weights by which the reader's and the retriever's evidence is put together."""
+        if self._ranking is None:
+            folder = self.reader.folder
+            self._ranking = Ranking() if folder is None else Ranking.load(folder)
+        return self._ranking
+
     # --- search and look
 
-    def search(self, question: str, *, top: int = 10) -> tuple[Match, ...]:
+    def search(self, question: str, *, top: int = 10, filters: Filters | None = None) -> tuple[Match, ...]:
         """Find the `top` passages that match a question best, by BM25 alone; the reader is not loaded."""
-        candidates, _ = self._candidates(question, top)
-        return tuple(map(_match, candidates))
+        return tuple(map(_match, self._candidates(parse_question(question, filters), top)))
 
     def documents(self, root: PathLike | None = None) -> list[Document]:
         """List the documents, or those at or below a folder or file, by path."""
@@ -254,20 +289,20 @@ class DocQA:
             problems=tuple(store.check() + SqliteRetriever(store).check()),
         )
 
-    def _candidates(self, question: str, count: int) -> tuple[tuple[Candidate, ...], list[str]]:
-        terms = question_terms(question)
-        if not terms:
-            raise UsageError("the question has no words; ask something, for example: docqa ask 'When is rent due?'")
-        notices = []
-        if len(terms) > QUESTION_TERMS:
-            notices.append(f"the question is long: only its first {QUESTION_TERMS} different words were looked for")
+    def _candidates(self, question: Question, count: int) -> tuple[Candidate, ...]:
         store = self._open()
         with store.snapshot():
-            hits = SqliteRetriever(store).search(terms[:QUESTION_TERMS], count)
-            hits = _without_surplus(store, hits, count)
-            passages = store.passages(passage_id for passage_id, _ in hits)
-        scores = [score for _, score in hits]
-        return tuple(map(Candidate, passages, scores)), notices
+            allowed = store.passage_ids(question.filters.accept) if question.filters else None
+            # Phrases and excluded words are looked for in the texts, from the best passage down.
+            sifting = bool(question.phrases or question.excluded)
+            retriever = SqliteRetriever(store)
+            hits = retriever.search(question.terms[:QUESTION_TERMS], sys.maxsize if sifting else count, allowed)
+            candidates = (
+                Candidate(passage, score)
+                for passage_id, score in _in_order(store, hits)
+                if question.accepts((passage := store.passage(passage_id)).text)
+            )
+            return tuple(islice(candidates, count))
 
     def _document(self, path: PathLike) -> int:
         real = os.path.realpath(path)
@@ -415,12 +450,32 @@ class _Tally:
         )
 
 
-def _without_surplus(store: Store, hits: Sequence[tuple[int, float]], count: int) -> list[tuple[int, float]]:
-    """Sort hits of equal score by where they stand, which does not depend on the library's history; keep `count`."""
+def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """Sort hits of equal score by where they stand, which does not depend on the library's history."""
     if len({score for _, score in hits}) == len(hits):
-        return list(hits[:count])
+        return hits
     places = store.places(passage_id for passage_id, _ in hits)
-    return sorted(hits, key=lambda hit: (-hit[1], places[hit[0]]))[:count]
+    return sorted(hits, key=lambda hit: (-hit[1], places[hit[0]]))
+
+
+def _least_confidence(ranking: Ranking, confidence: float | None, precision: float | None) -> float:
+    """The confidence an answer must reach: as asked for, else as the ranking advises."""
+    asked = [confidence] if confidence is not None else []
+    if precision is not None:
+        asked.append(ranking.confidence_for(precision))
+    return max(asked, default=ranking.least_confidence)
+
+
+def _checked(answers: Sequence[Answer], candidates: Sequence[Candidate]) -> tuple[Answer, ...]:
+    """Note for every source whether its file is still what was indexed."""
+    documents = {each.passage.document.path: each.passage.document for each in candidates}
+    states = {
+        path: files.state(documents[path]) for path in {each.path for answer in answers for each in answer.sources}
+    }
+    return tuple(
+        replace(answer, sources=tuple(replace(each, state=states[each.path]) for each in answer.sources))
+        for answer in answers
+    )
 
 
 def _match(candidate: Candidate) -> Match:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathspec import GitIgnoreSpec
 
 from docqa.errors import ExtractionError, UsageError
+from docqa.records import Document, FileState
 
 MAX_BYTES = 100_000_000
 """The largest file that is indexed unless told otherwise, in bytes."""
@@ -105,6 +106,21 @@ def read(path: str, *, max_bytes: int) -> FileContent:
     except (OSError, ValueError) as error:
         raise ExtractionError(_reason(error)) from error
     raise ExtractionError("changed while being read; index again")
+
+
+def state(document: Document) -> FileState:
+    """Compare a document's file with what was indexed; it is only read if its size or time has changed."""
+    try:
+        status = os.lstat(document.path)
+    except OSError:
+        return "gone"
+    if (status.st_size, status.st_mtime_ns) == (document.size, document.mtime_ns):
+        return "unchanged"
+    try:
+        content = read(document.path, max_bytes=MAX_BYTES)
+    except ExtractionError:
+        return "changed"
+    return "unchanged" if content.sha256 == document.sha256 else "changed"
 
 
 def _resolve(root: str | os.PathLike[str]) -> str:

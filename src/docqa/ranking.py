@@ -1,42 +1,186 @@
-"""What speaks for a span: the evidence of retriever and reader, put together by a small fitted model.
+"""What speaks for a span: the evidence of retriever and reader, weighed by a small fitted model.
 
-A span's score is a weighted sum of its features; the weights are fitted so that a softmax over all spans of
-all passages favours the right ones. A second weighted sum, over features of the winner and its rivals, goes
-through a logistic function to become the probability that the answer is right (Platt 1999). Both sets of
-weights come with the reader model, in `ranking.json`, because they depend on how its logits are spread.
+A span's score is a weighted sum of features, with weights fitted so that a softmax over all spans of all
+passages favours the right ones: passages are normalised together, not each by itself, so that one without an
+answer cannot outvote the right one. A second weighted sum goes through a logistic function and becomes the
+probability that an answer is right (Platt 1999). Both come with the reader model, in `ranking.json`, because
+they depend on how that reader's logits spread.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from docqa.errors import ReaderError
-from docqa.passages import sentences
+from docqa.passages import Bounds, sentences
 from docqa.records import Candidate, Span
-from docqa.terms import document_terms, question_terms
+from docqa.terms import document_terms
 
 Floats = NDArray[np.float64]
 
 FILE = "ranking.json"
 
-_EXPECTED = (
-    (
-        "date",
-        re.compile(r"\b(when|what (year|date|day|month|time)|which (year|date|day|month)|since when|until when)\b"),
-    ),
-    (
-        "number",
-        re.compile(
-            r"\b(how (many|much|long|old|far|large|big|tall|high|often|fast|wide|deep)|what (percentage|number|amount|price|temperature|pressure))\b"
-        ),
-    ),
-    ("name", re.compile(r"\b(who|whose|whom|where|which (person|city|country|town))\b")),
-)
+FEATURES = ("logit", "margin", "bm25", "relative_bm25", "rank", "sentence_coverage", "answer_terms")
+"""What a proposal is scored by.
+
+logit: the sum of the span's logits. margin: how far that is above the reader's logit for no answer.
+bm25: the passage's score. relative_bm25: its share of the best passage's. rank: log(1 + place), from 0.
+sentence_coverage: the share of the question's terms in the sentences that the span touches.
+answer_terms: log(1 + number of different terms in the span).
+"""
+
+CONFIDENCE_FEATURES = ("odds", *FEATURES, "bias")
+"""What an answer's confidence is computed from: the odds, as a logarithm, of its share of the softmax over all
+proposals, the features of its best proposal, and a constant."""
+
+# Beyond this a share is as good as one; the logarithm of its odds would be infinite.
+_MOST_ODDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A span in its candidate, with its features."""
+
+    candidate: Candidate
+    span: Span
+    features: tuple[float, ...]
+
+    @property
+    def path(self) -> str:
+        """The document's path."""
+        return self.candidate.passage.document.path
+
+    @property
+    def bounds(self) -> Bounds:
+        """The span's characters in the document."""
+        start = self.candidate.passage.start
+        return start + self.span.start, start + self.span.end
+
+    @property
+    def text(self) -> str:
+        """The span's text."""
+        return self.candidate.passage.text[self.span.start : self.span.end]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The fitted weights, by feature; what is not named weighs nothing.
+
+    `least_confidence` is the confidence below which an answer counts as none. `precisions` pairs shares of
+    right answers with the confidence from which on calibration answers reached them.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: {"logit": 1.0, "bm25": 1.0})
+    confidence: Mapping[str, float] = field(default_factory=lambda: {"odds": 1.0})
+    least_confidence: float = 0.0
+    precisions: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def load(cls, folder: Path) -> Ranking:
+        """Load the ranking of a reader model's folder; a folder without one gets the plain sum of both scores.
+
+        ReaderError if the file is not what `save` writes.
+        """
+        file = folder / FILE
+        if not file.is_file():
+            return cls()
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            ranking = cls(**{**content, "precisions": tuple(map(tuple, content["precisions"]))})
+            unknown = {*ranking.weights, *ranking.confidence} - set(CONFIDENCE_FEATURES)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ReaderError(f"{file} cannot be read ({error}); copy the reader again") from error
+        if unknown:
+            raise ReaderError(f"{file} weighs what this docqa does not know: {', '.join(sorted(unknown))}")
+        return ranking
+
+    def save(self, folder: Path) -> None:
+        """Write the ranking into a reader model's folder."""
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    def scores(self, features: Floats) -> Floats:
+        """Score proposals by their features, (proposals, FEATURES)."""
+        return features @ self._weights
+
+    def confidences(self, shares: Floats, features: Floats) -> Floats:
+        """The probability that each answer is right.
+
+        `shares` (answers,) of the softmax over all proposals, `features` (answers, FEATURES) of each
+        answer's best proposal.
+        """
+        return 1 / (1 + np.exp(-confidence_features(shares, features) @ self._confidence))
+
+    def confidence_for(self, precision: float) -> float:
+        """The confidence from which on answers were right at least this often in calibration.
+
+        More than 1, which no answer reaches, if none were.
+        """
+        return min((least for reached, least in self.precisions if reached >= precision), default=1.1)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return np.array([self.weights.get(name, 0.0) for name in FEATURES])
+
+    @cached_property
+    def _confidence(self) -> Floats:
+        return np.array([self.confidence.get(name, 0.0) for name in CONFIDENCE_FEATURES])
+
+
+def confidence_features(shares: Floats, features: Floats) -> Floats:
+    """Make the features of answers' confidence, (answers, CONFIDENCE_FEATURES); arguments as `confidences`."""
+    rest = np.maximum(1 - shares, np.exp(-_MOST_ODDS))
+    odds = np.clip(np.log(shares / rest), -_MOST_ODDS, _MOST_ODDS)
+    return np.column_stack([odds, features, np.ones(len(shares))])
+
+
+def propose(terms: Sequence[str], candidates: Sequence[Candidate], spans: Sequence[Sequence[Span]]) -> list[Proposal]:
+    """Make proposals of the spans found in each candidate; of spans that overlap in one, only the best.
+
+    `terms` are the question's.
+    """
+    best = max((candidate.score for candidate in candidates), default=0.0)
+    return [
+        proposal
+        for rank, (candidate, found) in enumerate(zip(candidates, spans, strict=True))
+        for proposal in _in_passage(frozenset(terms), candidate, found, rank, best)
+    ]
+
+
+def _in_passage(
+    terms: frozenset[str], candidate: Candidate, spans: Sequence[Span], rank: int, best: float
+) -> Iterator[Proposal]:
+    text = candidate.passage.text
+    parts = [(bounds, terms.intersection(document_terms(text[slice(*bounds)]))) for bounds in sentences(text)]
+    for span in _apart(spans):
+        quote = text[span.start : span.end]
+        if not quote.strip():
+            continue
+        near = frozenset[str]().union(
+            *(found for (start, end), found in parts if start < span.end and span.start < end)
+        )
+        features = (
+            span.logit,
+            span.logit - span.null_logit,
+            candidate.score,
+            candidate.score / best,
+            float(np.log1p(rank)),
+            len(near) / len(terms),
+            float(np.log1p(len(set(document_terms(quote))))),
+        )
+        yield Proposal(candidate, span, features)
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    """The spans, best first, that overlap no better one."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda each: -each.logit):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return kept

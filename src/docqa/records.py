@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MarkKind = Literal["page", "line", "heading", "cell"]
+FileState = Literal["unchanged", "changed", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ class Span:
 class Source:
     """Where an answer stands, closely enough to open the file there and to tell whether it has changed.
 
-    `context[start - context_start : end - context_start]` is the answer's text.
+    `context[start - context_start : end - context_start]` is the answer's text. `state` compares the file on
+    disk with the `sha256` it was indexed with.
     """
 
     path: str
@@ -116,6 +118,7 @@ class Source:
     sha256: str
     context: str
     context_start: int
+    state: FileState = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

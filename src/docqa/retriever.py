@@ -44,10 +44,11 @@ class Retriever(Protocol):
     def commit(self) -> None:
         """Make all changes since the last commit visible to searches."""
 
-    def search(self, terms: Sequence[str], k: int) -> list[tuple[int, float]]:
+    def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Return the k passages with the highest scores above zero, best first, and all that tie with the last.
 
-        The ties let the caller break them by something steadier than ids.
+        The ties let the caller break them by something steadier than ids. Only `allowed` passages are
+        returned, if given; the statistics are the whole collection's all the same.
         """
 
     def check(self) -> list[str]:
@@ -126,7 +127,7 @@ class SqliteRetriever:
         while neighbours := _mergeable(self._store.segments()):
             self._merge([_Segment.decode(row) for row in neighbours])
 
-    def search(self, terms: Sequence[str], k: int) -> list[tuple[int, float]]:
+    def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Rank as the protocol says, by the sum of BM25 term scores; repeated terms count once."""
         segments = [_Segment.decode(row) for row in self._store.segments() if row.live]
         passages = sum(segment.row.live for segment in segments)
@@ -147,7 +148,11 @@ class SqliteRetriever:
             hits = np.flatnonzero(total)
             ids.append(hits + segment.row.first)
             scores.append(total[hits])
-        return _top(np.concatenate(ids), np.concatenate(scores), k)
+        hit_ids, hit_scores = np.concatenate(ids), np.concatenate(scores)
+        if allowed is not None:
+            wanted = np.isin(hit_ids, np.array(allowed, dtype=np.int64))
+            hit_ids, hit_scores = hit_ids[wanted], hit_scores[wanted]
+        return _top(hit_ids, hit_scores, k)
 
     def check(self) -> list[str]:
         """Compare every segment's counts with its lengths."""

@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -325,11 +325,8 @@ class Store:
         )
         return range(first, first + len(bounds))
 
-    def passages(self, ids: Iterable[int]) -> list[Passage]:
-        """Return passages by id, in the order asked for, with their text."""
-        return [self._passage(passage_id) for passage_id in ids]
-
-    def _passage(self, passage_id: int) -> Passage:
+    def passage(self, passage_id: int) -> Passage:
+        """Return a passage by its id, with its text, document and marks."""
         rows = self._rows('SELECT document_id, start, "end" FROM passages WHERE id = ?', passage_id)
         if not rows:
             raise self._damaged(f"passage {passage_id} is missing")
@@ -342,6 +339,12 @@ class Store:
             self.text(document_id, start, end),
             self.marks(document_id, start, end),
         )
+
+    def passage_ids(self, accept: Callable[[Document], bool]) -> list[int]:
+        """Return the ids of all passages of the documents that `accept` likes."""
+        wanted = {os.fsencode(document.path) for document in self.documents() if accept(document)}
+        rows = self._rows("SELECT passages.id, path FROM passages JOIN documents ON documents.id = document_id")
+        return [passage_id for passage_id, path in rows if path in wanted]
 
     def places(self, ids: Iterable[int]) -> dict[int, tuple[str, int]]:
         """Return where passages stand: the document's path and the character at which each starts."""
@@ -357,7 +360,7 @@ class Store:
     def passages_of(self, document_id: int) -> list[Passage]:
         """Return a document's passages in the order of its text."""
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
-        return self.passages(passage_id for (passage_id,) in rows)
+        return [self.passage(passage_id) for (passage_id,) in rows]
 
     # --- the retriever's rows
 

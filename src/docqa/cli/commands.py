@@ -40,6 +40,27 @@ def _option_color(command: Command) -> Command:
     return coloured
 
 
+def _options_filter(command: Command) -> Command:
+    """Add the filters, which a question may also hold inline; several of a kind are alternatives."""
+
+    @click.option("--in", "in_", multiple=True, metavar="GLOB", help="Only files or folders that match GLOB.")
+    @click.option("--type", "type_", multiple=True, metavar="TYPE", help="Only files of this type, such as pdf.")
+    @click.option("--since", multiple=True, metavar="DATE", help="Only files changed on or after DATE (2024-05-01).")
+    @functools.wraps(command)
+    def filtered(
+        *args: Any, in_: tuple[str, ...], type_: tuple[str, ...], since: tuple[str, ...], **options: Any
+    ) -> Any:
+        from docqa.questions import Filters, make_filter
+
+        filters = Filters()
+        for kind, values in (("in", in_), ("type", type_), ("since", since)):
+            for value in values:
+                filters = filters.combined(make_filter(kind, value))
+        return command(*args, filters=filters, **options)
+
+    return filtered
+
+
 def _engine(library: str | None, reader: str | None = None) -> DocQA:
     from docqa.engine import DocQA
 
@@ -89,28 +110,41 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool) -> None:
 @click.option(
     "--passages", type=click.IntRange(min=1), default=10, show_default=True, help="How many passages to read."
 )
+@click.option(
+    "--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Only answers at least this likely to be right."
+)
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Only answers of a confidence at which at least this share was right in calibration.",
+)
+@_options_filter
 @_option_json
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line.")
 @_option_color
 @click.pass_context
 def ask(
     context: click.Context,
+    /,
     question: tuple[str, ...],
     library: str | None,
     reader: str | None,
-    top: int,
-    passages: int,
     as_json: bool,
     as_jsonl: bool,
+    precision: float | None,
+    **options: Any,
 ) -> None:
     """Answer QUESTION with quotes from the library.
+
+    QUESTION may hold filters: in:notes/ type:pdf since:2024-05-01 "exact phrase" -word.
 
     Without QUESTION, questions are read from standard input, one a line.
     """
     answered = False
     with _engine(library, reader) as engine:
         for each in [" ".join(question)] if question else _questions_from_input():
-            result = engine.ask(each, top=top, passages=passages)
+            result = engine.ask(each, min_precision=precision, **options)
             answered = answered or bool(result.answers)
             for notice in result.notices:
                 render.narrate(notice)

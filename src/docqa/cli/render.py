@@ -15,6 +15,8 @@ from docqa.records import Answer, Document, IndexReport, Match, Result, Source, 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
 
+_STATES = {"changed": "changed since it was indexed", "gone": "no longer there"}
+
 
 def wants_color(choice: str) -> bool | None:
     """Translate --color for click: None leaves the decision to whether the output is a terminal."""
@@ -69,6 +71,8 @@ def _location(source: Source) -> str:
         parts.append(f"line {source.line}")
     if source.heading:
         parts.append(one_line(source.heading))
+    if source.state != "unchanged":
+        parts.append(click.style(_STATES[source.state], fg="yellow"))
     return ", ".join(parts)
 
 

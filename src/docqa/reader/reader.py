@@ -37,12 +37,14 @@ class Reader:
 
     `reader` is None for the model that ships with docqa, a folder, or a checkpoint's hub name.
     `precision` is the arithmetic's: `auto` is bfloat16 where the processor multiplies it in hardware, which
-    is about twice as fast, else float32. ReaderError if the model cannot be loaded.
+    is about twice as fast, else float32. `folder` is the model's own, None for a checkpoint without one.
+    ReaderError if the model cannot be loaded.
     """
 
     def __init__(self, reader: str | os.PathLike[str] | None = None, *, precision: Precision = "auto") -> None:
         loaded = weights.load(reader)
         self.name = loaded.name
+        self.folder = loaded.folder
         self.precision = _hardware_precision() if precision == "auto" else precision
         self._tokenizer = loaded.tokenizer
         self._model = loaded.model.to(getattr(torch, self.precision))

@@ -30,9 +30,13 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 @dataclass(frozen=True, slots=True)
 class ReaderModel:
-    """A loaded reader: the model in evaluation mode, its tokenizer, and the name it is reported by."""
+    """A loaded reader: the model in evaluation mode, its tokenizer, and the name it is reported by.
+
+    `folder` is where it was loaded from, None for a checkpoint that is no reader model folder.
+    """
 
     name: str
+    folder: Path | None
     model: SpanModel
     tokenizer: Tokenizer
 
@@ -90,7 +94,7 @@ def _load_folder(folder: Path) -> ReaderModel:
     except Exception as error:  # the library raises plain Exception
         raise ReaderError(f"{folder / 'tokenizer.json'} cannot be loaded ({error})") from error
     name = config.get("name") or folder.resolve().name
-    return _assemble(str(name), config, tensors, tokenizer, weights_file)
+    return _assemble(str(name), config, tensors, tokenizer, weights_file, folder)
 
 
 def _read_config(file: Path) -> dict[str, Any]:
@@ -149,7 +153,12 @@ def _load_foreign(reader: str) -> ReaderModel:
 
 
 def _assemble(
-    name: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer, origin: Path
+    name: str,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    tokenizer: Tokenizer,
+    origin: Path,
+    folder: Path | None = None,
 ) -> ReaderModel:
     shape = bert_shape(config, origin)
     # Parameters without storage take the checkpoint's tensors over as they are: no second copy in memory.
@@ -162,7 +171,7 @@ def _assemble(
     tokenizer.no_truncation()
     tokenizer.no_padding()
     model.requires_grad_(requires_grad=False)
-    return ReaderModel(name, model.float().eval(), tokenizer)
+    return ReaderModel(name, folder, model.float().eval(), tokenizer)
 
 
 def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:

@@ -1,0 +1,190 @@
+"""End to end beside Haystack 2: same weights, same passages, same ten passages a question to choose from.
+
+Haystack's side is InMemoryBM25Retriever and ExtractiveReader with their defaults, without its "no answer" entry,
+since every question has an answer. It runs in an environment of its own under `.bench/haystack`, made at the first
+run from the package index, with telemetry off. Both answer each question in turn, the order changing from question
+to question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import harness
+
+from docqa.engine import DocQA
+from docqa.errors import DocqaError
+from docqa.evaluation.datasets import read_squad, sample
+from docqa.evaluation.library import all_passages, is_right, library_of
+from docqa.evaluation.metrics import exact_match, f1
+
+REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0")
+ENVIRONMENT = harness.REPOSITORY / ".bench" / "haystack"
+PASSAGES = 10
+ANSWERS = 5
+WARM_UP = 3
+
+
+@dataclass
+class Contender:
+    """The first five answers to each question, best first, and the milliseconds they took."""
+
+    name: str
+    answers: list[list[str]] = field(default_factory=list)
+    ms: list[float] = field(default_factory=list)
+
+
+class Haystack:
+    """The worker process: one line of JSON in, one out."""
+
+    def __init__(self, process: subprocess.Popen[str], setup: dict[str, Any]) -> None:
+        self._process = process
+        self.versions: dict[str, str] = self._exchange(setup)["versions"]
+
+    def answer(self, question: str) -> tuple[list[str], float]:
+        """The texts of the answers, and Haystack's own milliseconds, without the exchange."""
+        reply = self._exchange(question)
+        return [answer["text"] or "" for answer in reply["answers"]], reply["ms"]
+
+    def _exchange(self, message: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise DocqaError("Haystack's process has ended; its messages are above")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+
+@contextmanager
+def haystack(setup: dict[str, Any]) -> Iterator[Haystack]:
+    python = prepare()
+    environment = {**os.environ, "HAYSTACK_TELEMETRY_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    worker = Path(__file__).with_name("haystack_worker.py")
+    # -P: a worker beside this very file must not take it for the package of the same name.
+    with subprocess.Popen(
+        [python, "-P", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        try:
+            yield Haystack(process, setup)
+        finally:
+            process.kill()
+
+
+def prepare() -> Path:
+    """Make Haystack's environment, unless it has been made for these very requirements; return its Python."""
+    python = ENVIRONMENT / "bin" / "python"
+    stamp = ENVIRONMENT / "requirements.txt"
+    wanted = "\n".join(REQUIREMENTS) + "\n"
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
+        print(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT}", file=sys.stderr, flush=True)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True, stdout=sys.stderr)
+        except subprocess.CalledProcessError as error:
+            raise DocqaError(f"{ENVIRONMENT} could not be made; see above, remove it and try again") from error
+        stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def benchmark(arguments: argparse.Namespace) -> harness.Table:
+    from docqa.reader.weights import shipped_folder
+
+    folder = Path(arguments.reader) if arguments.reader else shipped_folder()
+    squad = read_squad(harness.data_path(arguments.data, harness.SQUAD_V1))
+    ours, theirs = Contender("docqa"), Contender("Haystack")
+    with library_of(squad, reader=folder, precision=arguments.precision) as library:
+        asked = sample([placed.question for placed in library.questions], arguments.sample)
+        passages = all_passages(library.engine)
+        setup = {
+            "model": str(folder.resolve()),
+            "passages": [passage.text for passage in passages],
+            "retrieved": PASSAGES,
+            "answers": ANSWERS,
+        }
+        with haystack(setup) as peer:
+            tell = harness.progress("questions")
+            for question in asked[:WARM_UP]:
+                _ask(library.engine, question.text)
+                peer.answer(question.text)
+            for number, question in enumerate(asked, 1):
+                for contender in (ours, theirs) if number % 2 else (theirs, ours):
+                    answers, ms = (
+                        _ask(library.engine, question.text) if contender is ours else peer.answer(question.text)
+                    )
+                    contender.answers.append(answers)
+                    contender.ms.append(ms)
+                tell(number, len(asked))
+            versions = peer.versions
+        ours.name += f" {library.engine.reader.precision}"
+        theirs.name += f" {versions['haystack-ai']} float32"
+        title = (
+            f"{squad.name}, {len(asked)} questions, {len(passages)} passages, {PASSAGES} read, "
+            f"reader {library.engine.reader.name}"
+        )
+    table = _table(title, (ours, theirs), [question.answers for question in asked])
+    table.remarks.append(f"Haystack's environment: {', '.join(f'{name} {v}' for name, v in versions.items())}.")
+    return table
+
+
+def _ask(engine: DocQA, question: str) -> tuple[list[str], float]:
+    started = time.perf_counter()
+    answers = engine.ask(question, top=ANSWERS, passages=PASSAGES).answers
+    return [answer.text for answer in answers], 1000 * (time.perf_counter() - started)
+
+
+def _table(title: str, contenders: Sequence[Contender], golds: Sequence[Sequence[str]]) -> harness.Table:
+    table = harness.Table(
+        f"Library: {title}",
+        ("system", "F1, %", "EM, %", "right, %", f"right among {ANSWERS}, %", "ms (mean)", "ms (median)"),
+    )
+    figures = [_figures(contender, golds) for contender in contenders]
+    for contender, found in zip(contenders, figures, strict=True):
+        table.details[contender.name] = {**found, "answers": contender.answers}
+        shares = [harness.percent(found[name]) for name in ("f1", "exact", "right_first", "right_among")]
+        table.rows.append((contender.name, *shares, f"{found['ms_mean']:.0f}", f"{found['ms_median']:.0f}"))
+    ours, theirs = figures
+    table.rows.append(
+        (
+            "ratio, docqa / Haystack",
+            *(f"{ours[name] / theirs[name]:.3f}" if theirs[name] else "-" for name in ours),
+        )
+    )
+    return table
+
+
+def _figures(contender: Contender, golds: Sequence[Sequence[str]]) -> dict[str, float]:
+    first = [answers[0] if answers else "" for answers in contender.answers]
+    return {
+        "f1": fmean(map(f1, first, golds)),
+        "exact": fmean(map(exact_match, first, golds)),
+        "right_first": fmean(map(is_right, first, golds)),
+        "right_among": fmean(
+            any(is_right(answer, gold) for answer in answers[:ANSWERS])
+            for answers, gold in zip(contender.answers, golds, strict=True)
+        ),
+        "ms_mean": fmean(contender.ms),
+        "ms_median": median(contender.ms),
+    }
+
+
+if __name__ == "__main__":
+    parser = harness.options(__doc__)
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="docqa's")
+    harness.run(benchmark, parser)

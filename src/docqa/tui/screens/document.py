@@ -1,0 +1,261 @@
+"""One document from beginning to end, with the quote in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from bisect import bisect_left
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Static
+
+from docqa.display import one_line
+from docqa.errors import DocqaError
+from docqa.records import Source
+from docqa.tui import actions
+from docqa.tui.content import folder
+from docqa.tui.documents import DocumentText, whole
+from docqa.tui.widgets.notice import Notice
+from docqa.tui.widgets.text_view import Bounds, TextView
+
+if TYPE_CHECKING:
+    from docqa.tui.app import DocqaApp
+
+MATCHES = 10_000
+
+
+class DocumentScreen(ModalScreen[None]):
+    """Read a document.
+
+    **/** finds, **n** and **N** go to the next and the previous match, **g** and **G** to the beginning and
+    the end, **o** goes to a page where the document has pages, **t** back to the quote. **Escape** closes.
+    """
+
+    app: DocqaApp
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Back"),
+        Binding("q", "close", "Back", show=False),
+        Binding("slash", "find", "Find"),
+        Binding("n", "match(1)", "Next match"),
+        Binding("N", "match(-1)", "Previous match", show=False),
+        Binding("o", "page", "Page"),
+        Binding("t", "quote", "To the quote"),
+        Binding("y", "copy_quote", "Copy quote", show=False),
+        Binding("Y", "copy_citation", "Copy citation", show=False),
+        Binding("e", "edit", "Editor"),
+    ]
+
+    def __init__(self, path: str, *, quote: Bounds | None = None, at: int = 0) -> None:
+        super().__init__()
+        self._path, self._quote, self._at = path, quote, at
+        self._matches: list[Bounds] = []
+        self._current: int | None = None
+        self._origin = at
+
+    def compose(self) -> ComposeResult:
+        """A header, the text, and a line for what to find."""
+        yield Static(
+            Content.assemble(
+                (one_line(self._path.rpartition("/")[2]), "bold"), (f"  {folder(self._path)}", "$text-muted")
+            ),
+            id="document-title",
+            markup=False,
+        )
+        yield Notice()
+        yield TextView(id="document-text")
+        yield Input(id="find", placeholder="Find…", classes="-hidden")
+        yield Input(id="page", placeholder="Page…", classes="-hidden", restrict=r"[0-9]*")
+        yield Static(id="document-place", markup=False)
+        yield Footer()
+
+    @property
+    def view(self) -> TextView:
+        """The text."""
+        return self.query_one("#document-text", TextView)
+
+    def on_mount(self) -> None:
+        """Fetch the text."""
+        self.view.focus()
+        self._load()
+
+    @work(exclusive=True, group="load")
+    async def _load(self) -> None:
+        try:
+            document = await self.app.shelf.call(lambda engine: whole(engine, self._path))
+        except DocqaError as error:
+            self.query_one(Notice).tell(str(error))
+            return
+        if document.remark:
+            self.query_one(Notice).tell(
+                f"{document.remark.capitalize()}; this is the text as it was indexed.", "warning"
+            )
+        self.view.show(document, quote=self._quote, at=self._at)
+        self.refresh_bindings()
+
+    # --- where one is
+
+    @on(TextView.Moved)
+    def tell_place(self) -> None:
+        """Say which line or page is on top, and which match is current."""
+        document, view = self.view.document, self.view
+        if document is None:
+            return
+        parts = []
+        if document.pages:
+            parts.append(f"page {document.page_at(view.position) or 1} of {document.pages[-1].value}")
+        elif view.line:
+            parts.append(f"line {view.line}")
+        if document.document.characters:
+            parts.append(f"{view.position / document.document.characters:.0%}")
+        if self._current is not None:
+            most = "+" if len(self._matches) == MATCHES else ""
+            parts.append(f"match {self._current + 1:,} of {len(self._matches):,}{most}")
+        self.query_one("#document-place", Static).update("  ·  ".join(parts))
+
+    # --- finding
+
+    def action_find(self) -> None:
+        """Open the line for what to find."""
+        self._origin = self.view.position
+        self._open_line("#find")
+
+    @on(Input.Changed, "#find")
+    def find(self, event: Input.Changed) -> None:
+        """Find as one types."""
+        self._find(event.value)
+
+    @work(exclusive=True, group="find")
+    async def _find(self, wanted: str) -> None:
+        document = self.view.document
+        if document is None:
+            return
+        self._matches = await asyncio.to_thread(_occurrences, document, wanted) if wanted else []
+        self._current = None
+        if self._matches:
+            after = bisect_left(self._matches, self._origin, key=lambda match: match[0])
+            self._current = after % len(self._matches)
+        self._mark()
+        line = self.query_one("#find", Input)
+        line.set_class(bool(wanted) and not self._matches, "-nothing")
+        if wanted and not self._matches:
+            self.query_one("#document-place", Static).update("not found")
+        self.refresh_bindings()
+
+    @on(Input.Submitted, "#find")
+    def found(self) -> None:
+        """Keep the matches and go on reading."""
+        self._close_lines()
+
+    def action_match(self, step: int) -> None:
+        """Go to the next or previous match."""
+        if self._matches and self._current is not None:
+            self._current = (self._current + step) % len(self._matches)
+            self._mark()
+
+    def _mark(self) -> None:
+        self.view.mark(self._matches, None if self._current is None else self._matches[self._current])
+        self.tell_place()
+
+    # --- pages
+
+    def action_page(self) -> None:
+        """Open the line for a page's number."""
+        self._open_line("#page")
+
+    @on(Input.Submitted, "#page")
+    def go_to_page(self, event: Input.Submitted) -> None:
+        """Go to the page that was typed, or the last one before it."""
+        document = self.view.document
+        if document is not None and event.value:
+            pages = [mark for mark in document.pages if int(mark.value) <= int(event.value)]
+            self.view.go_to((pages or document.pages)[-1 if pages else 0].start, share=0)
+        self._close_lines()
+
+    # --- actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what this document has."""
+        document = self.query_one(TextView).document if self.is_mounted else None
+        if action == "page":
+            return document is not None and bool(document.pages)
+        if action == "match":
+            return bool(self._matches)
+        if action in ("quote", "copy_quote", "copy_citation"):
+            return self._quote is not None
+        return True
+
+    def action_close(self) -> None:
+        """Close the open line, else the document."""
+        if not self._close_lines():
+            self.dismiss()
+
+    def action_quote(self) -> None:
+        """Go back to the quote."""
+        if self._quote is not None:
+            self.view.go_to(self._quote[0])
+
+    def action_copy_quote(self) -> None:
+        """Copy the quote."""
+        if (source := self._source()) is not None:
+            actions.tell(self.app, actions.copy_quote(self.app, source.context))
+
+    def action_copy_citation(self) -> None:
+        """Copy the quote with its source."""
+        if (source := self._source()) is not None:
+            actions.tell(self.app, actions.copy_citation(self.app, source.context, source))
+
+    def action_edit(self) -> None:
+        """Open the file in the person's editor, at the line in view."""
+        source, document = self._source(), self.view.document
+        if source is not None and document is not None:
+            line = int(self.view.line) if self.view.line else None
+            if done := actions.edit(self.app, source, line, document.remark):
+                actions.tell(self.app, done)
+
+    def _source(self) -> Source | None:
+        """The quote, or the beginning of the document, as a source."""
+        document = self.view.document
+        if document is None:
+            return None
+        start, end = self._quote or (0, 0)
+        page = document.page_at(start)
+        return Source(
+            path=self._path,
+            media_type=document.document.media_type,
+            page=int(page) if page else None,
+            line=self.view.line_of(start),
+            heading=None,
+            start=start,
+            end=end,
+            sha256=document.document.sha256,
+            context=document.text[start:end],
+            context_start=start,
+        )
+
+    def _open_line(self, selector: str) -> None:
+        self._close_lines()
+        line = self.query_one(selector, Input)
+        line.remove_class("-hidden")
+        line.focus()
+        line.select_all()
+
+    def _close_lines(self) -> bool:
+        """Hide the lines; tell whether one was open."""
+        lines = [line for line in self.query(Input) if not line.has_class("-hidden")]
+        for line in lines:
+            line.add_class("-hidden")
+        self.view.focus()
+        return bool(lines)
+
+
+def _occurrences(document: DocumentText, wanted: str) -> list[Bounds]:
+    pattern = re.compile(re.escape(wanted), re.IGNORECASE)
+    found = islice(pattern.finditer(document.text), MATCHES)
+    return [(document.start + match.start(), document.start + match.end()) for match in found]

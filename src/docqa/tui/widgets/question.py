@@ -1,0 +1,48 @@
+"""The input for a question, which remembers those asked before."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+
+class QuestionInput(Input):
+    """Type to find passages, Enter to have them read.
+
+    - **Enter** asks the reader.
+    - **Down** goes to what was found, **Up** brings earlier questions back.
+    - **Escape** empties the line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Ask"),
+        Binding("down", "app.focus_next", "Results"),
+        Binding("up", "earlier", "Earlier question", show=False),
+        Binding("escape", "clear", "Clear", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="Ask your documents…", id="question")
+        self._asked: list[str] = []
+        self._back = 0
+
+    def remember(self, question: str) -> None:
+        """Keep a question for `Up`."""
+        self._asked = [each for each in self._asked if each != question] + [question]
+        self._back = 0
+
+    def action_earlier(self) -> None:
+        """Bring back the question asked before the one shown."""
+        if not self._asked:
+            return
+        if self._back == 0 and self.value == self._asked[-1] and len(self._asked) > 1:
+            self._back = 1
+        self._back = self._back % len(self._asked) + 1
+        self.value = self._asked[-self._back]
+        self.cursor_position = len(self.value)
+
+    def action_clear(self) -> None:
+        """Empty the line."""
+        self.value = ""

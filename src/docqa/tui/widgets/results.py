@@ -1,0 +1,68 @@
+"""The list of answers or passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from docqa.tui.messages import Item, ItemChosen, ItemOpened
+
+
+class Results(OptionList):
+    """What was found, best first.
+
+    - **Up**, **Down**, **k**, **j** choose; the source beside follows.
+    - **Enter** opens the document at the quote.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Read"),
+        Binding("j", "cursor_down", "Next", show=False),
+        Binding("k", "cursor_up", "Previous", show=False),
+        Binding("g", "first", "First", show=False),
+        Binding("G", "last", "Last", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="results", markup=False)
+        self._items: Sequence[Item] = ()
+
+    @property
+    def chosen(self) -> Item | None:
+        """The item under the cursor."""
+        return self._items[self.highlighted] if self.highlighted is not None and self._items else None
+
+    def show(self, items: Sequence[Item], rows: Sequence[Content]) -> None:
+        """Show items, each by its row, and choose the first."""
+        self._items = items
+        self.set_options(map(Option, rows))
+        self.highlighted = 0 if items else None
+        self.post_message(ItemChosen(self.chosen))
+
+    def action_cursor_up(self) -> None:
+        """Go up; from the first item, to the question."""
+        if self.highlighted in (0, None):
+            self.screen.focus_previous()
+        else:
+            super().action_cursor_up()
+
+    def action_cursor_down(self) -> None:
+        """Go down, without going round."""
+        if self.highlighted is None or self.highlighted + 1 < self.option_count:
+            super().action_cursor_down()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Tell which item is under the cursor."""
+        event.stop()
+        self.post_message(ItemChosen(self.chosen))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Tell that an item shall be read."""
+        event.stop()
+        if self.chosen is not None:
+            self.post_message(ItemOpened(self.chosen))
