@@ -29,7 +29,7 @@ from docqa.evaluation.datasets import read_squad, sample
 from docqa.evaluation.library import all_passages, is_right, library_of
 from docqa.evaluation.metrics import exact_match, f1
 
-REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0")
+REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0", "accelerate==1.15.0")
 ENVIRONMENT = harness.REPOSITORY / ".bench" / "haystack"
 PASSAGES = 10
 ANSWERS = 5

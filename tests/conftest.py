@@ -32,7 +32,7 @@ import errno, os, socket
 
 def _refused(*arguments, **options):
     with open(os.environ["DOCQA_TEST_NETWORK_LOG"], "a") as log:
-        print(arguments[-1:], file=log)
+        print(arguments, file=log)
     raise OSError(errno.ENETUNREACH, "network is unreachable")
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = _refused

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from docqa import answers as module
 from docqa.answers import CONTEXT_CHARACTERS, context_bounds, source
 from docqa.forms import normal_form
-from docqa.ranking import Ranking
+from docqa.ranking import Ranking, propose
 from docqa.records import Answer, Candidate, Document, Mark, Passage, Span
 
 PARIS = "Paris is the capital of France. It lies on the Seine."
@@ -26,7 +26,7 @@ def candidate(
 def rank(candidates: list[Candidate], spans: list[list[Span]], top: int) -> tuple[Answer, ...]:
     """Rank by the plain sum of logits and BM25, so that scores can be told by looking."""
     plain = Ranking(weights={"logit": 1.0, "bm25": 1.0}, confidence={"odds": 1.0})
-    return module.rank(["capital"], candidates, spans, plain, top)
+    return module.rank(propose(["capital"], candidates, spans), plain, top)
 
 
 def span(text: str, quote: str, logit: float = 0.0) -> Span:

@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from docqa.forms import normal_form
 from docqa.passages import Bounds, place, sentences
-from docqa.ranking import Proposal, Ranking, propose
-from docqa.records import Answer, Candidate, Passage, Source, Span
+from docqa.ranking import Proposal, Ranking
+from docqa.records import Answer, Passage, Source, Span
 
 CONTEXT_CHARACTERS = 400
 
 
-def rank(
-    terms: Sequence[str],
-    candidates: Sequence[Candidate],
-    spans: Sequence[Sequence[Span]],
-    ranking: Ranking,
-    top: int,
-) -> tuple[Answer, ...]:
-    """Make the `top` answers, best first, from the spans that the reader found in each candidate.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Proposals that say the same, best first, and their share of a softmax over all that compete."""
 
-    `terms` are the question's. Of spans that overlap in a document only the best stays. Spans that say the
-    same are one answer with several sources, placed by the best of them; spans that say different things are
-    alternatives.
+    proposals: tuple[Proposal, ...]
+    share: float
+
+
+def rank(proposals: Sequence[Proposal], ranking: Ranking, top: int) -> tuple[Answer, ...]:
+    """Make the `top` answers, best first, from the proposals of all passages.
+
+    Each is as likely to be right as `ranking` says; see `grouped` for what is one answer.
     """
-    scored = list(_without_overlaps(_scored(propose(terms, candidates, spans), ranking)))
-    if not scored:
+    best = grouped(proposals, ranking)[:top]
+    if not best:
         return ()
+    shares = np.array([group.share for group in best])
+    confidences = ranking.confidences(shares, np.array([group.proposals[0].features for group in best]))
+    return tuple(_answer(group, float(confidence)) for group, confidence in zip(best, confidences, strict=True))
+
+
+def grouped(proposals: Sequence[Proposal], ranking: Ranking) -> list[Group]:
+    """Group what says the same, best group first.
+
+    Of proposals that overlap in a document only the best stays. A group has a place in the ranking by its
+    best proposal, and the probability of all of them.
+    """
+    scored = list(_without_overlaps(_scored(proposals, ranking)))
     total = np.logaddexp.reduce([score for score, _ in scored])
     groups: dict[str, list[tuple[float, Proposal]]] = {}
     for score, proposal in scored:
         groups.setdefault(normal_form(proposal.text), []).append((score, proposal))
-    best = list(groups.values())[:top]
-    shares = np.exp([np.logaddexp.reduce([score for score, _ in group]) - total for group in best])
-    confidences = ranking.confidences(shares, np.array([group[0][1].features for group in best]))
-    return tuple(
-        _answer([proposal for _, proposal in group], float(confidence))
-        for group, confidence in zip(best, confidences, strict=True)
-    )
+    return [
+        Group(
+            tuple(proposal for _, proposal in group),
+            float(np.exp(np.logaddexp.reduce([score for score, _ in group]) - total)),
+        )
+        for group in groups.values()
+    ]
 
 
 def source(passage: Passage, quote: Bounds, context: Bounds) -> Source:
@@ -99,12 +112,12 @@ def _without_overlaps(scored: Sequence[tuple[float, Proposal]]) -> Iterator[tupl
             yield score, proposal
 
 
-def _answer(proposals: Sequence[Proposal], confidence: float) -> Answer:
-    best = proposals[0]
+def _answer(group: Group, confidence: float) -> Answer:
+    best = group.proposals[0]
     return Answer(
         text=best.text,
         confidence=confidence,
-        sources=tuple(_quoted(each.candidate.passage, each.span) for each in proposals),
+        sources=tuple(_quoted(each.candidate.passage, each.span) for each in group.proposals),
         retriever_score=best.candidate.score,
         reader_score=best.span.logit,
     )

@@ -19,7 +19,7 @@ from docqa.errors import ExtractionError, LibraryError, UsageError
 from docqa.extract import extract
 from docqa.passages import cut_passages, headings, line_marks
 from docqa.questions import Filters, Question, parse_question
-from docqa.ranking import Ranking
+from docqa.ranking import Proposal, Ranking, propose
 from docqa.records import (
     Answer,
     Candidate,
@@ -31,6 +31,7 @@ from docqa.records import (
     Result,
     Status,
     Timing,
+    Verdict,
 )
 from docqa.retriever import SqliteRetriever
 from docqa.store import Known, Store
@@ -211,7 +212,7 @@ class DocQA:
         reading = reader.read(parsed.text, [each.passage.text for each in candidates], lengths=lengths)
         if reading.question_shortened:
             notices.append("the question is long: the reader saw only its beginning")
-        answers = rank(parsed.terms, candidates, reading.spans, ranking, top)
+        answers = rank(propose(parsed.terms, candidates, reading.spans), ranking, top)
         answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
         finished = time.perf_counter()
         yield events.Answered(
@@ -230,6 +231,21 @@ class DocQA:
             )
         )
 
+    def proposals(self, question: str, *, passages: int = PASSAGES, without: Iterable[str] = ()) -> list[Proposal]:
+        """Return all that competes to answer a question, unranked: what a ranking is fitted on.
+
+        The reader reads the `passages` that match best, leaving out those that hold one of the texts `without`.
+        """
+        parsed = parse_question(question)
+        unwanted = tuple(without)
+        candidates = [
+            each
+            for each in self._candidates(parsed, passages + 2 * len(unwanted))
+            if not any(text in each.passage.text for text in unwanted)
+        ][:passages]
+        reading = self.reader.read(parsed.text, [each.passage.text for each in candidates])
+        return propose(parsed.terms, candidates, reading.spans)
+
     @property
     def reader(self) -> Reader:
         """The reader, loaded at first use; ReaderError if it cannot be."""
@@ -241,10 +257,16 @@ class DocQA:
 
     @property
     def ranking(self) -> Ranking:
-        """The weights by which the reader's and the retriever's evidence is put together."""
+        """The weights by which the reader's and the retriever's evidence is put together.
+
+        They are this library's own if it was calibrated with this reader, else the reader's.
+        """
         if self._ranking is None:
-            folder = self.reader.folder
-            self._ranking = Ranking() if folder is None else Ranking.load(folder)
+            own, folder = self._open().setting(_ranking_setting(self.reader)), self.reader.folder
+            if own:
+                self._ranking = Ranking.from_json(own, self.library)
+            else:
+                self._ranking = Ranking.load(folder) if folder is not None else Ranking()
         return self._ranking
 
     # --- search and look
@@ -288,6 +310,34 @@ class DocQA:
             remarks=tuple((path, remark) for path, remarks in store.remarks().items() for remark in remarks),
             problems=tuple(store.check() + SqliteRetriever(store).check()),
         )
+
+    # --- the gold set
+
+    def verdicts(self) -> list[Verdict]:
+        """List the library's gold set: questions with answers a person accepted or rejected."""
+        return self._open().verdicts()
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Add to the gold set, replacing entries on the same answer to the same question."""
+        store = self._open()
+        with store.writing(), store.transaction():
+            for verdict in verdicts:
+                store.add_verdict(verdict)
+
+    def remove_verdict(self, verdict_id: int) -> None:
+        """Remove an entry of the gold set; UsageError if there is no such entry."""
+        store = self._open()
+        with store.writing(), store.transaction():
+            if verdict_id not in {verdict.id for verdict in store.verdicts()}:
+                raise UsageError(f"the gold set has no entry {verdict_id}; docqa gold ls lists them")
+            store.remove_verdict(verdict_id)
+
+    def set_ranking(self, ranking: Ranking | None) -> None:
+        """Rank this library's answers by weights of its own while this reader answers; None: by the reader's."""
+        store = self._open()
+        with store.writing(), store.transaction():
+            store.set_setting(_ranking_setting(self.reader), ranking.to_json() if ranking else "")
+        self._ranking = None
 
     def _candidates(self, question: Question, count: int) -> tuple[Candidate, ...]:
         store = self._open()
@@ -456,6 +506,10 @@ def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple
         return hits
     places = store.places(passage_id for passage_id, _ in hits)
     return sorted(hits, key=lambda hit: (-hit[1], places[hit[0]]))
+
+
+def _ranking_setting(reader: Reader) -> str:
+    return f"ranking of {reader.name}"
 
 
 def _least_confidence(ranking: Ranking, confidence: float | None, precision: float | None) -> float:

@@ -40,7 +40,7 @@ CONFIDENCE_FEATURES = ("odds", *FEATURES, "bias")
 """What an answer's confidence is computed from: the odds, as a logarithm, of its share of the softmax over all
 proposals, the features of its best proposal, and a constant."""
 
-# Beyond this a share is as good as one; the logarithm of its odds would be infinite.
+# Beyond this a share is as good as one or none; the logarithm of its odds would be infinite.
 _MOST_ODDS = 8.0
 
 
@@ -89,21 +89,28 @@ class Ranking:
         ReaderError if the file is not what `save` writes.
         """
         file = folder / FILE
-        if not file.is_file():
-            return cls()
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            ranking = cls(**{**content, "precisions": tuple(map(tuple, content["precisions"]))})
-            unknown = {*ranking.weights, *ranking.confidence} - set(CONFIDENCE_FEATURES)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ReaderError(f"{file} cannot be read ({error}); copy the reader again") from error
-        if unknown:
-            raise ReaderError(f"{file} weighs what this docqa does not know: {', '.join(sorted(unknown))}")
-        return ranking
+        return cls.from_json(file.read_text(encoding="utf-8"), file) if file.is_file() else cls()
 
     def save(self, folder: Path) -> None:
         """Write the ranking into a reader model's folder."""
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(self.to_json() + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_json(cls, text: str, origin: Path) -> Ranking:
+        """Read what `to_json` wrote; ReaderError, naming where it came from, if it is anything else."""
+        try:
+            content = json.loads(text)
+            ranking = cls(**{**content, "precisions": tuple(map(tuple, content["precisions"]))})
+            unknown = {*ranking.weights, *ranking.confidence} - set(CONFIDENCE_FEATURES)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ReaderError(f"the ranking in {origin} cannot be read ({error}); copy the reader again") from error
+        if unknown:
+            raise ReaderError(f"the ranking in {origin} weighs what this docqa does not know: {sorted(unknown)}")
+        return ranking
+
+    def to_json(self) -> str:
+        """Write as JSON."""
+        return json.dumps(asdict(self), indent=1)
 
     def scores(self, features: Floats) -> Floats:
         """Score proposals by their features, (proposals, FEATURES)."""
@@ -135,8 +142,8 @@ class Ranking:
 
 def confidence_features(shares: Floats, features: Floats) -> Floats:
     """Make the features of answers' confidence, (answers, CONFIDENCE_FEATURES); arguments as `confidences`."""
-    rest = np.maximum(1 - shares, np.exp(-_MOST_ODDS))
-    odds = np.clip(np.log(shares / rest), -_MOST_ODDS, _MOST_ODDS)
+    least = np.exp(-_MOST_ODDS)
+    odds = np.clip(np.log(np.maximum(shares, least) / np.maximum(1 - shares, least)), -_MOST_ODDS, _MOST_ODDS)
     return np.column_stack([odds, features, np.ones(len(shares))])
 
 

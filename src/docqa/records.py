@@ -213,3 +213,21 @@ class Status:
     skipped: tuple[tuple[str, str], ...]
     remarks: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person said of an answer to a question: one entry of the library's gold set.
+
+    `text` is the answer, None where the verdict is that the library holds none. A rejected answer is wrong.
+    `path` is the document it was found in and `context` the text around it, which `text` starts at `start`
+    of; they are empty where the person did not say. `id` is 0 until the entry is stored.
+    """
+
+    question: str
+    text: str | None
+    accepted: bool
+    path: str = ""
+    context: str = ""
+    start: int = 0
+    id: int = 0

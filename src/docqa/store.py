@@ -21,7 +21,7 @@ from typing import Any, get_args
 from sqlite_utils import Database, Migrations
 
 from docqa.errors import LibraryBusy, LibraryError
-from docqa.records import Document, Mark, MarkKind, Passage
+from docqa.records import Document, Mark, MarkKind, Passage, Verdict
 
 # "docq" in ASCII, at bytes 68 to 71 of the file.
 APPLICATION_ID = 0x646F6371
@@ -73,7 +73,18 @@ def passages_and_postings(db: Database) -> None:
     )
 
 
-SCHEMA_VERSION = 2
+@migrations()
+def gold_set(db: Database) -> None:
+    """What the library's owner said of answers."""
+    _script(
+        db,
+        """CREATE TABLE verdicts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, question TEXT NOT NULL, text TEXT, accepted INTEGER NOT NULL,
+            path BLOB NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL)""",
+    )
+
+
+SCHEMA_VERSION = 3
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -361,6 +372,33 @@ class Store:
         """Return a document's passages in the order of its text."""
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
         return [self.passage(passage_id) for (passage_id,) in rows]
+
+    # --- the gold set
+
+    def add_verdict(self, verdict: Verdict) -> int:
+        """Add an entry to the gold set, replacing one on the same answer to the same question; return its id."""
+        self._run("DELETE FROM verdicts WHERE question = ? AND text IS ?", verdict.question, verdict.text)
+        return self._run(
+            "INSERT INTO verdicts (question, text, accepted, path, context, start) VALUES (?, ?, ?, ?, ?, ?)",
+            verdict.question,
+            verdict.text,
+            verdict.accepted,
+            os.fsencode(verdict.path),
+            verdict.context,
+            verdict.start,
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        """List the gold set in the order of its making."""
+        rows = self._rows("SELECT question, text, accepted, path, context, start, id FROM verdicts ORDER BY id")
+        return [
+            Verdict(question, text, bool(accepted), os.fsdecode(path), *rest)
+            for question, text, accepted, path, *rest in rows
+        ]
+
+    def remove_verdict(self, verdict_id: int) -> None:
+        """Remove an entry of the gold set."""
+        self._run("DELETE FROM verdicts WHERE id = ?", verdict_id)
 
     # --- the retriever's rows
 

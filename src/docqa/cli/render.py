@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from docqa.display import one_line, printable
-from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status
+from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status, Verdict
+
+if TYPE_CHECKING:
+    from docqa.evaluation.gold import GoldReport
+    from docqa.evaluation.library import LibraryReport
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
@@ -137,6 +143,55 @@ def documents(found: Sequence[Document]) -> str:
 def removed(paths: Sequence[str]) -> str:
     """Render what was taken out of the library."""
     return "\n".join(f"removed {path(each)}" for each in paths) or "Nothing there was in the library."
+
+
+def verdicts(found: Sequence[Verdict]) -> str:
+    """Render a gold set, one entry a line."""
+    lines = []
+    for each in found:
+        said = "no answer" if each.text is None else f"{'right' if each.accepted else 'wrong'}: {one_line(each.text)}"
+        place = f"  ({path(each.path)})" if each.path else ""
+        lines.append(f"{each.id:>4}  {one_line(each.question)}  {click.style(said, bold=True)}{place}")
+    return "\n".join(lines) or "The gold set is empty."
+
+
+def gold_report(report: GoldReport) -> str:
+    """Render how a gold set was answered, in one line."""
+    error = "" if report.calibration_error is None else f", calibration error {report.calibration_error:.3f}"
+    return (
+        f"{report.right} of {report.answerable} answerable questions right, {report.given} answered;"
+        f" {report.refused} of {report.unanswerable} unanswerable ones refused{error}"
+    )
+
+
+def library_report(report: LibraryReport) -> str:
+    """Render how a library of a data set was answered, with the reliability of its confidences."""
+    rows = [
+        ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
+        ("recall of the gold paragraph", f"@1 {report.recall_at_1:.3f}  @5 {report.recall_at_5:.3f}"),
+        ("first answer", f"EM {100 * report.exact:.2f}  F1 {100 * report.f1:.2f}"),
+        (f"right among the first {report.top}", f"{report.right_among:.3f}"),
+        ("calibration error", f"{report.calibration_error:.3f}"),
+        ("area under risk and coverage", f"{report.risk_coverage_area:.3f}"),
+    ]
+    if report.refused is not None:
+        rows.append(("unanswerable ones refused", f"{report.refused:.3f}"))
+    return "\n".join(f"{name:<32}{value}" for name, value in rows)
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something has come, on a terminal; yields a function of the number done and the total."""
+    if not is_terminal():
+        yield lambda _done, _total: None
+        return
+    with click.progressbar(length=0, label=label, file=sys.stderr) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield advance
 
 
 def is_terminal() -> bool:

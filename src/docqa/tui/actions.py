@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 
 from textual.app import App, SuspendNotSupported
-from textual.widget import SeverityLevel
+from textual.notifications import SeverityLevel
 
 from docqa.display import one_line
 from docqa.records import Source
@@ -45,7 +45,7 @@ def edit(app: App[None], source: Source, line: int | None, remark: str) -> Outco
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         return Outcome("No editor: set EDITOR, for example EDITOR=vim, and start docqa again", "warning")
-    if not os.path.isfile(source.path):  # noqa: PTH113 (names may hold any bytes)
+    if not os.path.isfile(source.path):
         return Outcome(f"The file is gone: {source.path}", "error")
     if line is None:
         return Outcome(f"Only text files open in an editor; this one is at {source.path}", "warning")

@@ -15,7 +15,7 @@ from docqa.records import Answer, Document, Match, ReaderInfo, Result, Source
 BAR_CELLS = 8
 SNIPPET_CHARACTERS = 240
 
-QUIET = "$text-muted"
+QUIET = "dim"
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -43,9 +43,7 @@ def match_row(match: Match, terms: frozenset[str]) -> Content:
 def confidence(share: float) -> Content:
     """A share of 1 as a bar and a number."""
     filled = round(share * BAR_CELLS)
-    return Content.assemble(
-        ("━" * filled, "$success"), ("─" * (BAR_CELLS - filled), "$text-disabled"), f" {share:4.0%}"
-    )
+    return Content.assemble(("━" * filled, "$success"), ("─" * (BAR_CELLS - filled), "dim"), f" {share:4.0%}")
 
 
 def brief_place(source: Source) -> str:
@@ -74,12 +72,12 @@ def source_header(source: Source, remark: str) -> Content:
 
 def folder(path: str) -> str:
     """The folder of a file, with the home folder as ~."""
-    return shortened_path(os.path.dirname(path))  # noqa: PTH120 (names may hold any bytes)
+    return shortened_path(os.path.dirname(path))
 
 
 def shortened_path(path: str | os.PathLike[str]) -> str:
     """A path for the eye: printable, on one line, with the home folder as ~."""
-    name, home = os.fspath(path), os.path.expanduser("~")  # noqa: PTH111
+    name, home = os.fspath(path), os.path.expanduser("~")
     if home != "/" and (name == home or name.startswith(home + os.sep)):
         name = "~" + name[len(home) :]
     return one_line(name)

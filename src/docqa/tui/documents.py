@@ -90,7 +90,7 @@ def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
 def file_remark(document: Document) -> str:
     """What is the matter with a document's file: gone, changed, or "" if it is as it was indexed."""
     try:
-        status = os.stat(document.path)  # noqa: PTH116 (a Path refuses nothing that os.stat takes)
+        status = os.stat(document.path)
     except (OSError, ValueError):
         return "file gone"
     as_indexed = (status.st_size, status.st_mtime_ns) == (document.size, document.mtime_ns)

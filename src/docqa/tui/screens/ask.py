@@ -104,7 +104,7 @@ class AskScreen(Screen[None]):
             self.query_one(Notice).tell(str(error))
             return
         held = f"  {one_line(library.stem)}  ·  {counted(count, 'document')}"
-        title.update(Content.assemble(("docqa", "bold"), (held, "$text-muted")))
+        title.update(Content.assemble(("docqa", "bold"), (held, "dim")))
 
     # --- searching while typing
 
@@ -202,6 +202,12 @@ class AskScreen(Screen[None]):
         """Write the status line; without news it tells how the reader is."""
         self.query_one("#status", Static).update(status or self.app.reader_status)
 
+    def reader_news(self, earlier: str) -> None:
+        """Show how the reader is, unless the status line says something else."""
+        status = self.query_one("#status", Static)
+        if str(status.content) in ("", earlier):
+            self.say("")
+
     # --- the source beside
 
     @on(ItemChosen)
@@ -248,7 +254,7 @@ class AskScreen(Screen[None]):
 
     # --- actions
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what makes sense for the item under the cursor."""
         if action == "source":
             return len(self.sources) > 1

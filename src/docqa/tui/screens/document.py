@@ -62,9 +62,7 @@ class DocumentScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """A header, the text, and a line for what to find."""
         yield Static(
-            Content.assemble(
-                (one_line(self._path.rpartition("/")[2]), "bold"), (f"  {folder(self._path)}", "$text-muted")
-            ),
+            Content.assemble((one_line(self._path.rpartition("/")[2]), "bold"), (f"  {folder(self._path)}", "dim")),
             id="document-title",
             markup=False,
         )
@@ -180,7 +178,7 @@ class DocumentScreen(ModalScreen[None]):
 
     # --- actions
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what this document has."""
         document = self.query_one(TextView).document if self.is_mounted else None
         if action == "page":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -128,7 +129,7 @@ class TextView(ScrollView, can_focus=True):
 
     # --- rows
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self, _: Resize) -> None:
         """Find the rows anew for another width, and keep the place."""
         if self._rows is not None and self._rows.width != self._text_cells():
             self._wanted = self.position if self._wanted is None else self._wanted
@@ -179,7 +180,7 @@ class TextView(ScrollView, can_focus=True):
         assert self.document is not None
         base, text = self.document.start, self.document.text
         layers = [
-            (self.get_component_rich_style(name, partial=True), list(self._within(spans, base + start, base + end)))
+            (self.get_component_rich_style(name), list(self._within(spans, base + start, base + end)))
             for name, spans in (
                 ("text-view--word", self._words),
                 ("text-view--quote", [self._quote] if self._quote else []),
@@ -191,9 +192,9 @@ class TextView(ScrollView, can_focus=True):
         for _, spans in layers:
             edges.update(edge for span in spans for edge in span)
         ordered = sorted(edges)
-        for low, high in zip(ordered, ordered[1:], strict=False):
-            style = Style.combine(of for of, spans in layers if any(s <= low and high <= e for s, e in spans))
-            yield Segment(shown(text[low - base : high - base]), style)
+        for low, high in pairwise(ordered):
+            covering = (of for of, spans in layers if any(s <= low and high <= e for s, e in spans))
+            yield Segment(shown(text[low - base : high - base]), sum(covering, Style()))
 
     @staticmethod
     def _within(spans: Sequence[Bounds], start: int, end: int) -> Iterator[Bounds]:
@@ -205,7 +206,7 @@ class TextView(ScrollView, can_focus=True):
 
     def _gutter_segment(self, row: int) -> Segment:
         label = self._label(row) if self._gutter else ""
-        style = self.get_component_rich_style("text-view--gutter", partial=True)
+        style = self.get_component_rich_style("text-view--gutter")
         return Segment(f"{label:>{self._gutter}} ", style)
 
     def _gutter_cells(self) -> int:

@@ -1,0 +1,167 @@
+"""The commands around the gold set: `docqa gold`, `docqa eval`, `docqa calibrate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from docqa.cli import render
+from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader
+from docqa.errors import UsageError
+
+if TYPE_CHECKING:
+    from docqa.engine import DocQA
+    from docqa.records import Verdict
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def gold() -> None:
+    """Keep questions with answers you accept or reject, to measure and calibrate by."""
+
+
+@gold.command()
+@click.argument("question")
+@click.option("--answer", "answers", multiple=True, metavar="TEXT", help="An answer that is right; may be repeated.")
+@click.option("--wrong", "wrong", multiple=True, metavar="TEXT", help="An answer that is wrong; may be repeated.")
+@click.option("--none", "none", is_flag=True, help="The library holds no answer.")
+@click.option("--file", "path", metavar="PATH", help="The document that the right answers stand in.")
+@option_library
+def add(
+    question: str, answers: tuple[str, ...], wrong: tuple[str, ...], none: bool, path: str | None, library: str | None
+) -> None:
+    """Add QUESTION with its answers to the gold set."""
+    from docqa.records import Verdict
+
+    if none == bool(answers or wrong):
+        raise click.UsageError(
+            "say either what is right or wrong (--answer, --wrong) or that there is no answer (--none)"
+        )
+    with engine_for(library) as engine:
+        verdicts = [_placed(engine, Verdict(question, text, accepted=True), path) for text in answers]
+        verdicts += [Verdict(question, text, accepted=False) for text in wrong]
+        verdicts += [Verdict(question, None, accepted=True)] * none
+        engine.add_verdicts(verdicts)
+    render.narrate(f"{len(verdicts)} added")
+
+
+def _placed(engine: DocQA, verdict: Verdict, path: str | None) -> Verdict:
+    """Add where an answer stands in a document, and the text around it."""
+    from dataclasses import replace
+
+    from docqa.answers import context_bounds
+
+    if path is None or verdict.text is None:
+        return verdict
+    text = engine.text(path)
+    start = text.find(verdict.text)
+    if start < 0:
+        raise UsageError(f"{path} does not hold the text {verdict.text!r}; quote it as it stands there")
+    low, high = context_bounds(text, start, start + len(verdict.text))
+    return replace(verdict, path=os.path.realpath(path), context=text[low:high], start=start - low)
+
+
+@gold.command("ls")
+@option_library
+@option_json
+def list_(library: str | None, as_json: bool) -> None:
+    """List the gold set."""
+    with engine_for(library) as engine:
+        verdicts = engine.verdicts()
+    click.echo(as_json_text({"verdicts": verdicts}) if as_json else render.verdicts(verdicts))
+
+
+@gold.command()
+@click.argument("number", type=int)
+@option_library
+def rm(number: int, library: str | None) -> None:
+    """Remove the entry with this NUMBER, as `docqa gold ls` shows it."""
+    with engine_for(library) as engine:
+        engine.remove_verdict(number)
+
+
+@gold.command("import")
+@click.argument("file", type=_FILE)
+@option_library
+def import_(file: Path, library: str | None) -> None:
+    """Add the questions of FILE, in SQuAD's format, to the gold set."""
+    from docqa.gold import from_squad
+
+    verdicts = from_squad(file)
+    with engine_for(library) as engine:
+        engine.add_verdicts(verdicts)
+    render.narrate(f"{len(verdicts)} added")
+
+
+@gold.command()
+@option_library
+def export(library: str | None) -> None:
+    """Print the gold set in SQuAD's format."""
+    from docqa.gold import to_squad
+
+    with engine_for(library) as engine:
+        click.echo(to_squad(engine.verdicts()))
+
+
+@click.group("eval")
+def eval_() -> None:
+    """Measure how good the answers are."""
+
+
+@eval_.command("gold")
+@option_library
+@option_reader
+@option_json
+def eval_gold(library: str | None, reader: str | None, as_json: bool) -> None:
+    """Ask the questions of the gold set and count right answers."""
+    from docqa.evaluation.gold import evaluate_gold
+
+    with engine_for(library, reader) as engine, render.counting("asking") as progress:
+        report = evaluate_gold(engine, progress=progress)
+    click.echo(as_json_text(report) if as_json else render.gold_report(report))
+
+
+@eval_.command("library")
+@click.argument("file", type=_FILE)
+@click.option("--beside", multiple=True, type=_FILE, help="Another file whose articles are indexed beside it.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Ask N questions at even distances, not all.")
+@option_reader
+@option_json
+def eval_library(file: Path, beside: tuple[Path, ...], sample: int | None, reader: str | None, as_json: bool) -> None:
+    """Make a library of FILE's articles (SQuAD's format), ask its questions, and judge answers and confidences."""
+    from docqa.evaluation.datasets import read_squad
+    from docqa.evaluation.library import evaluate_library
+
+    with render.counting("asking") as progress:
+        report = evaluate_library(
+            read_squad(file),
+            distractors=[read_squad(other) for other in beside],
+            count=sample,
+            reader=reader,
+            progress=progress,
+        )
+    click.echo(as_json_text(report) if as_json else render.library_report(report))
+
+
+@click.command()
+@click.option("--reset", is_flag=True, help="Forget the library's own calibration.")
+@option_library
+@option_reader
+@option_json
+def calibrate(reset: bool, library: str | None, reader: str | None, as_json: bool) -> None:
+    """Refit ranking and confidence of this library with its gold set; tell how good they were and are."""
+    from docqa.evaluation.gold import evaluate_gold
+    from docqa.training.ranking import fit_ranking, judge_gold
+
+    with engine_for(library, reader) as engine:
+        before = evaluate_gold(engine)
+        engine.set_ranking(None if reset else fit_ranking(list(judge_gold(engine)), engine.ranking))
+        after = evaluate_gold(engine)
+    if as_json:
+        click.echo(as_json_text({"before": before, "after": after}))
+    else:
+        click.echo(f"before: {render.gold_report(before)}\nafter:  {render.gold_report(after)}")

@@ -1,0 +1,88 @@
+"""What commands share: options, the engine they name, JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from docqa.cli import render
+
+if TYPE_CHECKING:
+    from docqa.engine import DocQA
+
+Command = Callable[..., Any]
+
+
+def option_library(command: Command) -> Command:
+    """Add --library."""
+    return click.option(
+        "--library", metavar="FILE", help="The library file (default: DOCQA_LIBRARY, else your data folder)."
+    )(command)
+
+
+def option_json(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def option_reader(command: Command) -> Command:
+    """Add --reader."""
+    return click.option(
+        "--reader", metavar="PATH_OR_NAME", help="The reader model: a folder, or a checkpoint's hub name."
+    )(command)
+
+
+def option_color(command: Command) -> Command:
+    """Add --color, which decides whether click lets colours through."""
+
+    @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Use colours.")
+    @functools.wraps(command)
+    def coloured(*args: Any, color: str, **options: Any) -> Any:
+        click.get_current_context().color = render.wants_color(color)
+        return command(*args, **options)
+
+    return coloured
+
+
+def options_filter(command: Command) -> Command:
+    """Add the filters, which a question may also hold inline; several of a kind are alternatives."""
+
+    @click.option("--in", "in_", multiple=True, metavar="GLOB", help="Only files or folders that match GLOB.")
+    @click.option("--type", "type_", multiple=True, metavar="TYPE", help="Only files of this type, such as pdf.")
+    @click.option("--since", multiple=True, metavar="DATE", help="Only files changed on or after DATE (2024-05-01).")
+    @functools.wraps(command)
+    def filtered(
+        *args: Any, in_: tuple[str, ...], type_: tuple[str, ...], since: tuple[str, ...], **options: Any
+    ) -> Any:
+        from docqa.questions import Filters, make_filter
+
+        filters = Filters()
+        for kind, values in (("in", in_), ("type", type_), ("since", since)):
+            for value in values:
+                filters = filters.combined(make_filter(kind, value))
+        return command(*args, filters=filters, **options)
+
+    return filtered
+
+
+def engine_for(library: str | None, reader: str | None = None) -> DocQA:
+    """Return the engine on the library that the command names, else the one named before the command."""
+    from docqa.engine import DocQA
+
+    return DocQA(library or click.get_current_context().find_root().params.get("library"), reader=reader)
+
+
+def as_json_text(value: Any, indent: int | None = 1) -> str:
+    """Write records as JSON in ASCII: a script reads back every character, a terminal obeys none."""
+    from dataclasses import asdict, is_dataclass
+
+    def plain(record: Any) -> Any:
+        if is_dataclass(record) and not isinstance(record, type):
+            return asdict(record)
+        raise TypeError(f"{type(record).__name__} has no JSON form")
+
+    return json.dumps(value, default=plain, indent=indent)

@@ -1,0 +1,201 @@
+"""The application: its engines, its screens, and what is the same on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import HelpPanel
+
+from docqa.display import one_line
+from docqa.errors import DocqaError
+from docqa.tui.engine_thread import EngineThread, PathLike
+from docqa.tui.messages import LibraryChanged
+from docqa.tui.screens.ask import AskScreen
+from docqa.tui.themes import DARK, THEMES
+
+if TYPE_CHECKING:
+    from docqa.engine import DocQA
+    from docqa.reader.reader import Precision
+
+SAMPLE_LIBRARY = "sample.docqa"
+
+
+class DocqaApp(App[None]):
+    """docqa in a terminal.
+
+    Four engines, each in a thread of its own, so that none waits for another: `searcher` finds passages while
+    one types, `asker` reads, `shelf` fetches documents, `writer` indexes and removes.
+    """
+
+    TITLE = "docqa"
+    CSS_PATH = "styles.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (textual's own declaration)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", priority=True),
+        Binding("ctrl+l", "library", "Library", show=False),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        library: PathLike | None = None,
+        *,
+        reader: PathLike | None = None,
+        precision: Precision = "auto",
+        show_times: bool = True,
+    ) -> None:
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.searcher = EngineThread(library)
+        self.asker = EngineThread(library, reader=reader, precision=precision)
+        self.shelf = EngineThread(library)
+        self.writer = EngineThread(library)
+        self.show_times = show_times
+        self.reader_ready = False
+        self.reader_status = ""
+
+    @property
+    def engines(self) -> tuple[EngineThread, ...]:
+        """All four."""
+        return self.searcher, self.asker, self.shelf, self.writer
+
+    def get_default_screen(self) -> Screen[None]:
+        """Start by asking."""
+        return AskScreen()
+
+    @property
+    def ask_screen(self) -> AskScreen:
+        """The screen at the bottom of the stack."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, AskScreen)
+        return screen
+
+    def on_mount(self) -> None:
+        """Look into the library and load the reader, once the first frame stands."""
+        self.call_after_refresh(self._begin)
+
+    def on_unmount(self) -> None:
+        """Close the engines."""
+        for engine in self.engines:
+            engine.close()
+
+    def _begin(self) -> None:
+        self._greet()
+        self._load_reader()
+
+    @work(exclusive=True, group="greet")
+    async def _greet(self) -> None:
+        if await self.shelf.call(_is_empty):
+            from docqa.tui.screens.welcome import WelcomeScreen
+
+            choice = await self.push_screen_wait(WelcomeScreen(sample=sample_folder() is not None))
+            if choice == "add":
+                self.action_add_folder()
+            elif choice == "sample":
+                self.action_sample()
+        self.library_changed()
+
+    @work(exclusive=True, group="reader")
+    async def _load_reader(self) -> None:
+        self._say("Loading the reader…")
+        try:
+            name, precision = await self.asker.call(lambda engine: (engine.reader.name, engine.reader.precision))
+        except (DocqaError, ImportError, OSError) as error:
+            self._say(f"No reader: {one_line(str(error))}")
+            return
+        self.reader_ready = True
+        self._say(one_line(f"{name} {precision}"))
+
+    def _say(self, status: str) -> None:
+        earlier, self.reader_status = self.reader_status, status
+        self.ask_screen.reader_news(earlier)
+
+    # --- the library
+
+    def library_changed(self) -> None:
+        """Tell every screen that the library is another."""
+        for screen in self.screen_stack:
+            if screen.is_running:
+                screen.post_message(LibraryChanged())
+
+    @work
+    async def action_add_folder(self, beginning: str | None = None) -> None:
+        """Choose a folder and index it."""
+        from docqa.tui.screens.add_folder import AddFolderScreen
+
+        if path := await self.push_screen_wait(AddFolderScreen(beginning)):
+            await self._index(path)
+
+    @work
+    async def action_sample(self) -> None:
+        """Open the sample library, which is kept apart from the person's own."""
+        if (folder := sample_folder()) is not None:
+            own = await self.shelf.call(lambda engine: engine.library)
+            for engine in self.engines:
+                engine.move(own.with_name(SAMPLE_LIBRARY))
+            await self._index(str(folder), close_when_done=True)
+
+    async def _index(self, path: str, *, close_when_done: bool = False) -> None:
+        from docqa.tui.screens.indexing import IndexingScreen
+
+        await self.push_screen_wait(IndexingScreen([path], close_when_done=close_when_done))
+        self.library_changed()
+
+    # --- habits
+
+    def action_library(self) -> None:
+        """Show what the library holds."""
+        from docqa.tui.screens.library import LibraryScreen
+
+        if not any(isinstance(screen, LibraryScreen) for screen in self.screen_stack):
+            self.push_screen(LibraryScreen())
+
+    def action_help(self) -> None:
+        """Show or hide the panel that explains the focused widget and its keys."""
+        if self.screen.query(HelpPanel):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer every action of the screen in the palette, then the application's."""
+        seen = set()
+        for binding in Binding.make_bindings(type(screen).BINDINGS):
+            if binding.action in seen or "." in binding.action:
+                continue
+            seen.add(binding.action)
+            if screen.check_action(binding.action.partition("(")[0], ()):
+                yield SystemCommand(
+                    binding.description,
+                    f"Key: {self.get_key_display(binding)}",
+                    lambda action=binding.action: screen.run_action(action),
+                )
+        yield SystemCommand("Library", "See, add and remove documents", self.action_library)
+        yield SystemCommand("Add folder", "Choose a folder and index it", self.action_add_folder)
+        if sample_folder() is not None:
+            yield SystemCommand("Sample library", "Open the sample library that came with docqa", self.action_sample)
+        yield from super().get_system_commands(screen)
+
+
+def _is_empty(engine: DocQA) -> bool:
+    """Whether there is nothing to ask yet; a library that cannot be read is not empty."""
+    try:
+        return not engine.library.exists() or not engine.documents()
+    except DocqaError:
+        return False
+
+
+def sample_folder() -> Path | None:
+    """The documents that come with docqa, in an installed package or a checkout."""
+    package = Path(__file__).parents[1]
+    places = (package / "_data" / "library", package.parents[1] / "data" / "library")
+    return next((place for place in places if place.is_dir()), None)

@@ -1,0 +1,163 @@
+"""What an index run does, while it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, ProgressBar, RichLog, Static
+
+from docqa.display import one_line
+from docqa.errors import DocqaError
+from docqa.events import FileIndexed, FileRemoved, FilesFound, FileSkipped, FileUnchanged, IndexEvent, IndexFinished
+from docqa.records import IndexReport
+from docqa.tui.content import counted, shortened_path
+from docqa.tui.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from docqa.tui.app import DocqaApp
+
+# Ten pictures a second are enough to see that something moves.
+GATHER_S = 0.1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is."""
+
+    found: int | None = None
+    looked_at: int = 0
+    indexed: int = 0
+    removed: int = 0
+    skipped: list[FileSkipped] = field(default_factory=list)
+    latest: str = ""
+
+    def count(self, event: IndexEvent) -> None:
+        """Take an event into account."""
+        match event:
+            case FilesFound(files):
+                self.found = files
+            case FileIndexed(path):
+                self.indexed += 1
+                self.looked_at += 1
+                self.latest = path
+            case FileUnchanged(path):
+                self.looked_at += 1
+                self.latest = path
+            case FileSkipped(path, _, size):
+                self.skipped.append(event)
+                # What was refused while walking is not among the files found.
+                self.looked_at += bool(size)
+            case FileRemoved():
+                self.removed += 1
+
+
+class IndexingScreen(ModalScreen[bool]):
+    """Watch files being taken into the library; **Escape** stops, and what was done stays done.
+
+    The screen's result tells whether the library has changed.
+    """
+
+    app: DocqaApp
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "stop", "Stop"),
+        Binding("enter", "done", "Done"),
+    ]
+
+    def __init__(self, paths: Sequence[str], *, close_when_done: bool = False) -> None:
+        super().__init__()
+        self._paths = paths
+        self._close_when_done = close_when_done
+        self._progress = Progress()
+        self._busy = True
+
+    def compose(self) -> ComposeResult:
+        """Progress above the files that were skipped."""
+        with Vertical(classes="box"):
+            yield Static(id="indexing-title", markup=False)
+            yield Notice()
+            yield ProgressBar(show_eta=False)
+            yield Static(id="indexing-counts", markup=False)
+            yield Static(id="indexing-latest", markup=False)
+            yield RichLog(id="indexing-skipped", wrap=True, markup=False, highlight=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.query_one(RichLog).border_title = "Skipped"
+        self._title("Indexing")
+        self._draw([])
+        self._index()
+
+    @work(exclusive=True)
+    async def _index(self) -> None:
+        try:
+            stream = self.app.writer.stream(lambda engine: engine.index_events(self._paths), gather_s=GATHER_S)
+            async with aclosing(stream) as steps:
+                async for step in steps:
+                    self._take(step)
+        except (DocqaError, OSError) as error:
+            self._title("Not indexed")
+            self.query_one(Notice).tell(str(error))
+        self._finish()
+
+    def _take(self, step: list[IndexEvent]) -> None:
+        known = len(self._progress.skipped)
+        for event in step:
+            self._progress.count(event)
+            if isinstance(event, IndexFinished):
+                self._report(event.report)
+        self._draw(self._progress.skipped[known:])
+
+    def _report(self, report: IndexReport) -> None:
+        self._title("Indexed", f" in {report.seconds:.1f} s" if self.app.show_times else "")
+        self._progress.latest = ""
+
+    def _finish(self) -> None:
+        self._busy = False
+        self.refresh_bindings()
+        if self._close_when_done and self.query_one(Notice).display is False:
+            self.action_done()
+
+    def _title(self, doing: str, after: str = "") -> None:
+        what = one_line(", ".join(map(shortened_path, self._paths)))
+        self.query_one("#indexing-title", Static).update(Content.assemble((doing, "bold"), f" {what}{after}"))
+
+    def _draw(self, newly_skipped: Sequence[FileSkipped]) -> None:
+        progress = self._progress
+        self.query_one(ProgressBar).update(total=progress.found or None, progress=progress.looked_at)
+        if progress.found == 0:
+            self.query_one(ProgressBar).update(total=1, progress=1)
+        told = [f"{progress.indexed:,} indexed", f"{progress.looked_at - progress.indexed:,} unchanged or skipped"]
+        if progress.removed:
+            told.append(f"{progress.removed:,} removed")
+        found = "Looking for files…" if progress.found is None else f"{counted(progress.found, 'file')} found"
+        self.query_one("#indexing-counts", Static).update("  ·  ".join([found, *(told if progress.found else [])]))
+        self.query_one("#indexing-latest", Static).update(shortened_path(progress.latest))
+        log = self.query_one(RichLog)
+        log.display = bool(progress.skipped)
+        for skip in newly_skipped:
+            log.write(Text.assemble(shortened_path(skip.path), (f"  {one_line(skip.reason)}", "dim")))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Done only when it is."""
+        return not self._busy if action == "done" else self._busy if action == "stop" else True
+
+    def action_stop(self) -> None:
+        """Stop after the files in hand."""
+        self.workers.cancel_node(self)
+        self.dismiss(self._progress.indexed + self._progress.removed > 0)
+
+    def action_done(self) -> None:
+        """Close the screen."""
+        self.dismiss(self._progress.indexed + self._progress.removed > 0)

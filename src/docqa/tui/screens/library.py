@@ -1,0 +1,235 @@
+"""What the library holds, what it does not and why; adding to it and removing from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
+
+from docqa.display import one_line
+from docqa.errors import DocqaError
+from docqa.records import Document, Status
+from docqa.tui.content import counted, folder, format_name, shortened_path, size
+from docqa.tui.messages import LibraryChanged
+from docqa.tui.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from docqa.tui.app import DocqaApp
+
+# More rows than anybody reads; the filter finds the others.
+SHOWN_ROWS = 2_000
+
+
+class DocumentTable(DataTable[Text]):
+    """A table that also obeys j, k, g and G."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Read"),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("g", "scroll_top", "First", show=False),
+        Binding("G", "scroll_bottom", "Last", show=False),
+    ]
+
+
+class LibraryScreen(Screen[None]):
+    """The documents in the library.
+
+    **/** filters, **Enter** reads a document, **a** adds a folder, **u** looks for changes in a document's
+    folder, **Delete** removes a document from the library, **s** shows the files that were skipped and why.
+    """
+
+    app: DocqaApp
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back"),
+        Binding("slash", "filter", "Filter"),
+        Binding("a", "add", "Add folder"),
+        Binding("u", "update", "Update"),
+        Binding("delete,d", "remove", "Remove", key_display="del"),
+        Binding("s", "skipped", "Skipped"),
+        Binding("r", "refresh", "Refresh", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._documents: Sequence[Document] = ()
+        self._shown: Sequence[Document] = ()
+        self._status: Status | None = None
+
+    def compose(self) -> ComposeResult:
+        """A filter above the table."""
+        yield Static(id="title", markup=False)
+        yield Input(placeholder="Filter by name or folder…", id="filter")
+        yield Notice()
+        with ContentSwitcher(initial="documents", id="tables"):
+            yield DocumentTable(id="documents", cursor_type="row")
+            yield DocumentTable(id="skipped", cursor_type="row")
+        yield Static(id="status", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Fetch what the library holds."""
+        documents, skipped = self.query(DocumentTable)
+        for label, width in (("Name", 36), ("Format", 9), ("Size", 8), ("Passages", 8), ("Folder", 40)):
+            documents.add_column(label, width=width, key=label)
+        for label, width in (("File", 44), ("Why it was skipped", 60)):
+            skipped.add_column(label, width=width, key=label)
+        documents.focus()
+        self.refresh_library()
+
+    # --- what is there
+
+    @on(LibraryChanged)
+    def refresh_library(self) -> None:
+        """Read the library anew."""
+        self._load()
+
+    @work(exclusive=True, group="load")
+    async def _load(self) -> None:
+        self.query_one(Notice).clear()
+        self.query_one("#status", Static).update("Reading the library…")
+        try:
+            self._documents = await self.app.shelf.call(lambda engine: engine.documents())
+            self._fill()
+            # Looking the whole file through takes its time, so the documents do not wait for it.
+            self._status = await self.app.writer.call(lambda engine: engine.status())
+            self._fill_skipped(self._status.skipped)
+            if self._status.problems:
+                self.query_one(Notice).tell("; ".join(self._status.problems))
+        except DocqaError as error:
+            self._documents = ()
+            self._fill()
+            self.query_one(Notice).tell(str(error))
+        self._tell()
+
+    @on(Input.Changed, "#filter")
+    def filter_changed(self) -> None:
+        """Filter as one types."""
+        self._fill()
+        self._tell()
+
+    @on(Input.Submitted, "#filter")
+    def filter_done(self) -> None:
+        """Go to what was found."""
+        self.query_one("#documents", DocumentTable).focus()
+
+    def _fill(self) -> None:
+        wanted = self.query_one("#filter", Input).value.casefold().split()
+        self._shown = [each for each in self._documents if all(word in each.path.casefold() for word in wanted)]
+        table = self.query_one("#documents", DocumentTable)
+        row = table.cursor_row
+        table.clear()
+        table.add_rows(map(_cells, self._shown[:SHOWN_ROWS]))
+        table.move_cursor(row=min(row, max(0, table.row_count - 1)))
+        self.refresh_bindings()
+
+    def _fill_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        table = self.query_one("#skipped", DocumentTable)
+        table.clear()
+        table.add_rows((Text(shortened_path(path)), Text(one_line(reason))) for path, reason in skipped[:SHOWN_ROWS])
+
+    def _tell(self) -> None:
+        held = sum(document.size for document in self._documents)
+        parts = [counted(len(self._documents), "document"), size(held)]
+        if len(self._shown) < len(self._documents):
+            parts.insert(0, f"{len(self._shown):,} match the filter")
+        if len(self._shown) > SHOWN_ROWS:
+            parts.append(f"the first {SHOWN_ROWS:,} are listed")
+        if self._status is not None:
+            parts.append(f"{counted(len(self._status.skipped), 'file')} skipped")
+        self.query_one("#status", Static).update("  ·  ".join(parts))
+        where = shortened_path(self._status.library) if self._status is not None else ""
+        self.query_one("#title", Static).update(Content.assemble(("Library", "bold"), (f"  {where}", "dim")))
+
+    @property
+    def chosen(self) -> Document | None:
+        """The document under the cursor."""
+        row = self.query_one("#documents", DocumentTable).cursor_row
+        return self._shown[row] if row < min(len(self._shown), SHOWN_ROWS) else None
+
+    # --- actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer what makes sense for the row under the cursor."""
+        if action in ("remove", "update"):
+            return self.is_mounted and self.query_one(ContentSwitcher).current == "documents" and bool(self.chosen)
+        return True
+
+    @on(DataTable.RowSelected, "#documents")
+    def read(self) -> None:
+        """Read the document under the cursor."""
+        from docqa.tui.screens.document import DocumentScreen
+
+        if self.chosen is not None:
+            self.app.push_screen(DocumentScreen(self.chosen.path))
+
+    def action_back(self) -> None:
+        """Leave the filter, else the screen."""
+        table = self.query_one(f"#{self.query_one(ContentSwitcher).current}", DocumentTable)
+        if isinstance(self.focused, Input):
+            self.query_one("#filter", Input).value = ""
+            table.focus()
+        elif self.query_one(ContentSwitcher).current == "skipped":
+            self.action_skipped()
+        else:
+            self.dismiss()
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self.query_one(ContentSwitcher).current = "documents"
+        self.query_one("#filter", Input).focus()
+
+    def action_skipped(self) -> None:
+        """Show the files that were skipped, or the documents again."""
+        switcher = self.query_one(ContentSwitcher)
+        switcher.current = "documents" if switcher.current == "skipped" else "skipped"
+        self.query_one(f"#{switcher.current}", DocumentTable).focus()
+
+    def action_refresh(self) -> None:
+        """Read the library anew, for another program may have written to it."""
+        self.refresh_library()
+
+    def action_add(self) -> None:
+        """Add a folder."""
+        self.app.action_add_folder()
+
+    def action_update(self) -> None:
+        """Look for changes in the folder of the document under the cursor."""
+        if self.chosen is not None:
+            self.app.action_add_folder(os.path.dirname(self.chosen.path))
+
+    @work
+    async def action_remove(self) -> None:
+        """Remove the document under the cursor, when that is confirmed."""
+        from docqa.tui.screens.confirm import ConfirmScreen
+
+        document = self.chosen
+        if document is None:
+            return
+        question = f"Remove {shortened_path(os.path.basename(document.path))} from the library?"
+        if await self.app.push_screen_wait(ConfirmScreen(question, "The file itself stays where it is.")):
+            try:
+                await self.app.writer.call(lambda engine: engine.remove(document.path))
+            except DocqaError as error:
+                self.query_one(Notice).tell(str(error))
+            else:
+                self.app.library_changed()
+
+
+def _cells(document: Document) -> tuple[Text, ...]:
+    return (
+        Text(one_line(os.path.basename(document.path)), overflow="ellipsis", no_wrap=True),
+        Text(format_name(document), overflow="ellipsis", no_wrap=True),
+        Text(size(document.size), justify="right"),
+        Text(f"{document.passages:,}", justify="right"),
+        Text(folder(document.path), overflow="ellipsis", no_wrap=True),
+    )

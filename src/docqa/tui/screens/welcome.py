@@ -1,0 +1,71 @@
+"""The first thing somebody sees who has no library yet."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, OptionList, Static
+from textual.widgets.option_list import Option
+
+Choice = Literal["add", "sample", "later"]
+
+EXPLANATION = (
+    "Ask your own documents in plain words. docqa answers with a quote from them, shows where it stands, "
+    "and says so when the answer is not there. It works offline: nothing leaves this machine."
+)
+FORMATS = "It reads PDF, Word, Markdown, HTML, mail, notebooks, source code and plain text."
+
+
+CHOICES: tuple[tuple[Choice, str, str], ...] = (
+    ("add", "Add a folder of yours…", "it is read once; later runs only look for changes"),
+    ("sample", "Try the sample library", "a household's papers, to play with"),
+    ("later", "Look around first", "adding a folder is on the Library screen, ctrl+l"),
+)
+
+
+class WelcomeScreen(Screen[Choice]):
+    """Choose what to ask: your own folders, or the sample library that came with docqa."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "down", "Down", show=False),
+        Binding("k", "up", "Up", show=False),
+        Binding("escape", "later", "Later"),
+    ]
+
+    def __init__(self, *, sample: bool) -> None:
+        super().__init__()
+        self._choices = [choice for choice in CHOICES if sample or choice[0] != "sample"]
+
+    def compose(self) -> ComposeResult:
+        """What docqa is, and what one can do now."""
+        with Vertical(classes="box -wide"):
+            yield Static(Content.styled("Welcome to docqa", "bold"), id="welcome-title")
+            yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
+            rows = (Content.assemble((name, "bold"), "\n", (hint, "dim")) for _, name, hint in self._choices)
+            yield OptionList(*map(Option, rows), id="choices", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Be ready for Enter."""
+        self.query_one(OptionList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Do as chosen."""
+        self.dismiss(self._choices[event.option_index][0])
+
+    def action_down(self) -> None:
+        """Go to the next choice."""
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Go to the choice above."""
+        self.query_one(OptionList).action_cursor_up()
+
+    def action_later(self) -> None:
+        """Choose nothing now."""
+        self.dismiss("later")

@@ -1,0 +1,205 @@
+"""The forward pass against transformers, and drop-and-restore against a reference without batches or padding."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from transformers import BertConfig, BertForQuestionAnswering
+
+from docqa.reader import model as module
+from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.model import BertShape, SpanModel
+from docqa.reader.weights import bert_shape, from_checkpoint
+
+SHAPES = [
+    {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64},
+    {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 12, "intermediate_size": 40},
+    {
+        "hidden_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "intermediate_size": 96,
+        "type_vocab_size": 3,
+    },
+    {
+        "hidden_size": 64,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+        "layer_norm_eps": 1e-5,
+    },
+]
+VOCABULARY = 50
+
+torch.set_num_threads(1)
+
+
+@cache
+def models(shape: int) -> tuple[BertForQuestionAnswering, SpanModel]:
+    """The same random weights in transformers' model and in ours."""
+    torch.manual_seed(shape)
+    config = BertConfig(vocab_size=VOCABULARY, max_position_embeddings=64, initializer_range=0.3, **SHAPES[shape])
+    theirs = BertForQuestionAnswering(config).eval()
+    for name, parameter in theirs.named_parameters():
+        if name.endswith("bias"):  # which start as zero and would hide a mistake
+            torch.nn.init.normal_(parameter, std=0.2)
+    described = {**config.to_dict(), "architectures": ["BertForQuestionAnswering"]}
+    ours = SpanModel(bert_shape(described, "a test"))  # type: ignore[arg-type]
+    ours.load_state_dict(from_checkpoint(theirs.state_dict(), config.num_hidden_layers))
+    return theirs, ours.eval().requires_grad_(False)
+
+
+def batch(lengths: list[int], seed: int = 0, padding: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Random inputs of these lengths, padded to the longest and `padding` beyond."""
+    generator = torch.Generator().manual_seed(seed)
+    width = max(lengths) + padding
+    tokens = torch.zeros(len(lengths), width, dtype=torch.int64)
+    segments, real = torch.zeros_like(tokens), torch.zeros(len(lengths), width, dtype=torch.bool)
+    for row, length in enumerate(lengths):
+        tokens[row, :length] = torch.randint(1, VOCABULARY, (length,), generator=generator)
+        segments[row, length // 3 : length] = 1
+        real[row, :length] = True
+    return tokens, segments, real
+
+
+def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths: LengthConfiguration) -> Tensor:
+    """Drop-and-restore as the paper tells it: one example, one token after the other, nothing padded."""
+    states = [
+        model.embeddings.norm(
+            model.embeddings.words.weight[token]
+            + model.embeddings.positions.weight[place]
+            + model.embeddings.segments.weight[segment]
+        )
+        for place, (token, segment) in enumerate(zip(tokens, segments, strict=True))
+    ]
+    staying = list(range(len(tokens)))
+    for number, layer in enumerate(model.layers):
+        size = model.shape.hidden_size // layer.heads
+        rows = {place: layer.queries_keys_values(states[place]).view(3, layer.heads, size) for place in staying}
+        received = dict.fromkeys(staying, 0.0)
+        attended = {}
+        for query in staying:
+            mixed = []
+            for head in range(layer.heads):
+                logits = torch.stack([rows[query][0, head] @ rows[key][1, head] / size**0.5 for key in staying])
+                weights = logits.softmax(dim=0)
+                mixed.append(sum(weight * rows[key][2, head] for weight, key in zip(weights, staying, strict=True)))
+                for key, weight in zip(staying, weights.tolist(), strict=True):
+                    received[key] += weight
+            attended[query] = layer.attention_norm(states[query] + layer.attention_output(torch.cat(mixed)))
+        others = sorted(staying[1:], key=lambda place: -received[place])
+        staying = sorted([0, *others[: lengths.kept(number, len(tokens)) - 1]])
+        for place in staying:
+            raised = torch.nn.functional.gelu(layer.up(attended[place]))
+            states[place] = layer.output_norm(attended[place] + layer.down(raised))
+    return torch.stack([model.span_head(state) for state in states])
+
+
+# --- without a length configuration -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+@pytest.mark.parametrize(
+    ("lengths", "padding"), [([7], 0), ([1], 0), ([64], 0), ([12, 12], 0), ([3, 40, 17], 0), ([5, 9], 7)]
+)
+def test_it_computes_what_transformers_computes(shape: int, lengths: list[int], padding: int) -> None:
+    theirs, ours = models(shape)
+    tokens, segments, real = batch(lengths, seed=sum(lengths), padding=padding)
+    with torch.inference_mode():
+        expected = theirs(input_ids=tokens, attention_mask=real.long(), token_type_ids=segments)
+        logits = ours(tokens, segments, real)
+    assert logits.shape == (*tokens.shape, 2)
+    assert logits.dtype == torch.float32
+    for column, wanted in ((0, expected.start_logits), (1, expected.end_logits)):
+        assert (logits[..., column] - wanted)[real].abs().max() <= 1e-4
+
+
+def test_keeping_all_tokens_is_the_same_as_no_configuration() -> None:
+    _, ours = models(3)
+    inputs = batch([9, 20])
+    real = inputs[2]
+    assert torch.allclose(ours(*inputs)[real], ours(*inputs, LengthConfiguration((1.0,) * 6))[real], atol=1e-5)
+
+
+# --- drop and restore ---------------------------------------------------------------------------------------
+
+CONFIGURATIONS = [
+    (0, (0.5, 0.2)),
+    (0, (1.0, 0.01)),
+    (1, (0.9, 0.81, 0.73, 0.66)),
+    (1, (1.0, 0.5, 0.5, 0.25)),
+    (2, (0.3,)),
+    (3, (1.0, 1.0, 0.7, 0.5, 0.3, 0.2)),
+]
+
+
+@pytest.mark.parametrize(("shape", "shares"), CONFIGURATIONS)
+def test_dropping_tokens_equals_the_reference_in_batches_of_different_lengths(
+    shape: int, shares: tuple[float, ...]
+) -> None:
+    _, ours = models(shape)
+    lengths = LengthConfiguration(shares)
+    tokens, segments, real = batch([14, 3, 9, 1], seed=shape, padding=5)
+    logits = ours(tokens, segments, real, lengths)
+    for row, length in enumerate((14, 3, 9, 1)):
+        expected = one_by_one(ours, tokens[row, :length].tolist(), segments[row, :length].tolist(), lengths)
+        assert (logits[row, :length] - expected).abs().max() <= 1e-4
+
+
+def test_dropping_tokens_makes_a_difference() -> None:
+    _, ours = models(0)
+    inputs = batch([14])
+    assert not torch.allclose(ours(*inputs), ours(*inputs, LengthConfiguration((0.5, 0.2))), atol=1e-2)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(0, 9), st.integers(0, 99))
+def test_a_result_does_not_depend_on_what_it_is_batched_with(lengths: list[int], padding: int, seed: int) -> None:
+    _, ours = models(1)
+    shares = LengthConfiguration((0.9, 0.6, 0.4, 0.2))
+    tokens, segments, real = batch(lengths, seed, padding)
+    together = ours(tokens, segments, real, shares)
+    for row, length in enumerate(lengths):
+        part = slice(row, row + 1), slice(0, length)
+        alone = ours(tokens[part], segments[part], real[part], shares)
+        assert (together[row, :length] - alone[0]).abs().max() <= 1e-4
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 9), st.floats(0.01, 1.0), st.integers(0, 99)
+)
+def test_what_goes_on_is_cls_and_the_most_significant_real_tokens(
+    lengths: list[int], padding: int, share: float, seed: int
+) -> None:
+    _, _, real = batch(lengths, seed, padding)
+    significance = torch.rand(real.shape, generator=torch.Generator().manual_seed(seed)) * real
+    kept = [LengthConfiguration((share,)).kept(0, length) for length in lengths]
+    rows, going_on = module._most_significant(significance, real, kept)
+    assert going_on.sum(dim=1).tolist() == kept
+    for row, (count, length) in enumerate(zip(kept, lengths, strict=True)):
+        picked = rows[row, :count].tolist()
+        assert picked[0] == 0
+        assert len(set(rows[row].tolist())) == rows.shape[1]
+        assert max(picked) < length
+        others = significance[row, 1:length].sort(descending=True).values
+        assert significance[row, picked[1:]].tolist() == others[: count - 1].tolist()
+        # Filling, too, takes real tokens before padding.
+        filling = rows[row].tolist()
+        assert sum(place < length for place in filling) == min(length, len(filling))
+
+
+def test_a_configuration_for_another_number_of_layers_is_refused() -> None:
+    _, ours = models(0)
+    with pytest.raises(ValueError, match="3 shares given for 2 layers"):
+        ours(*batch([5]), LengthConfiguration((1.0, 1.0, 1.0)))
+
+
+def test_a_shape_is_by_default_that_of_dynamic_tinybert() -> None:
+    shape = BertShape()
+    assert (shape.num_hidden_layers, shape.hidden_size, shape.intermediate_size) == (6, 768, 3072)
+    assert (shape.num_attention_heads, shape.vocab_size) == (12, 30522)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from docqa.errors import ReaderError
+from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.reader import Reader
+from docqa.reader.windows import ANSWER_TOKENS
+from docqa.records import Span
+
+LEASE = "The lease ends in May. The rent of the garden is 20 a year."
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_reader: Path) -> Reader:
+    return Reader(tiny_reader, precision="float32")
+
+
+def places(spans: tuple[Span, ...]) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in spans]
+
+
+def test_spans_are_stretches_of_whole_tokens_best_first(reader: Reader) -> None:
+    reading = reader.read("when is the rent", [LEASE])
+    [spans] = reading.spans
+    assert len(spans) == 10
+    assert not reading.question_shortened
+    logits = [span.logit for span in spans]
+    assert logits == sorted(logits, reverse=True)
+    assert len(set(places(spans))) == 10
+    for start, end in places(spans):
+        quote = LEASE[start:end]
+        assert quote
+        assert quote.strip() == quote
+        assert LEASE[max(0, start - 1) : start + 1].strip() in (quote[0], LEASE[start - 1 : start + 1])
+
+
+def test_every_passage_gets_its_own_spans_in_the_order_given(reader: Reader) -> None:
+    passages = [LEASE, "", "rent", LEASE[:22], " \n"]
+    reading = reader.read("rent", passages)
+    assert [len(spans) for spans in reading.spans] == [10, 0, 1, 10, 0]
+    for passage, spans in zip(passages, reading.spans, strict=True):
+        assert all(0 <= start < end <= len(passage) for start, end in places(spans))
+
+
+def test_no_passages_give_no_spans(reader: Reader) -> None:
+    assert reader.read("rent", []).spans == ()
+
+
+def test_as_many_spans_are_given_as_asked_for(reader: Reader) -> None:
+    assert [len(reader.read("rent", [LEASE], spans=count).spans[0]) for count in (1, 3, 50)] == [1, 3, 50]
+
+
+@pytest.mark.parametrize(
+    ("words", "shortened"), [(0, False), (63, False), (64, False), (65, True), (400, True), (20_000, True)]
+)
+def test_a_question_near_and_over_the_window_is_read_as_far_as_it_goes(
+    reader: Reader, words: int, shortened: bool
+) -> None:
+    reading = reader.read(" ".join(["rent"] * words), [LEASE, "rent " * 500])
+    assert reading.question_shortened is shortened
+    assert all(reading.spans)
+
+
+def test_what_a_shortened_question_loses_makes_no_difference(reader: Reader) -> None:
+    assert reader.read("rent " * 64, [LEASE]).spans == reader.read("rent " * 64 + "lease", [LEASE]).spans
+
+
+def test_a_long_passage_is_read_to_its_end(reader: Reader) -> None:
+    words = 1_500
+    [spans] = reader.read("rent", ["lease " * words], spans=100_000).spans
+    ends = {end for _, end in places(spans)}
+    assert {start for start, _ in places(spans)} == set(range(0, 6 * words, 6))
+    assert ends == set(range(5, 6 * words, 6))
+    # Each span once, although most of the passage is read twice.
+    assert len(set(places(spans))) == len(spans) == ANSWER_TOKENS * words - ANSWER_TOKENS * (ANSWER_TOKENS - 1) // 2
+
+
+def test_an_endless_word_is_one_span(reader: Reader) -> None:
+    assert places(reader.read("rent", ["x" * 100_000]).spans[0]) == [(0, 100_000)]
+
+
+def test_control_characters_do_not_shift_offsets(reader: Reader) -> None:
+    passage = "\x00the\x07 \x1b[31mlease\u202e ends\ufeff in\x9b May\x00"
+    [spans] = reader.read("lease", [passage], spans=1_000).spans
+    quotes = {passage[start:end] for start, end in places(spans)}
+    assert {"lease", "ends", "May", "31mlease"} <= quotes
+
+
+@settings(max_examples=25)
+@given(st.lists(st.text(alphabet="ab cé.\n\x00日", max_size=200), max_size=6), st.randoms(use_true_random=False))
+def test_a_passage_is_read_alike_in_whatever_company(reader: Reader, passages: list[str], order: object) -> None:
+    together = reader.read("abc", passages).spans
+    shuffled = list(range(len(passages)))
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    again = reader.read("abc", [passages[number] for number in shuffled]).spans
+    for place, number in enumerate(shuffled):
+        logits = [span.logit for span in together[number]]
+        assert [span.logit for span in again[place]] == pytest.approx(logits, abs=1e-4)
+        alone = reader.read("abc", [passages[number]]).spans[0]
+        assert [span.logit for span in alone] == pytest.approx(logits, abs=1e-4)
+
+
+def test_reading_again_gives_the_very_same(reader: Reader) -> None:
+    passages = [LEASE, "rent " * 600, "garden"]
+    assert reader.read("when", passages) == reader.read("when", passages)
+
+
+def test_a_length_configuration_changes_the_reading_but_not_its_form(reader: Reader) -> None:
+    passages = [LEASE, "x", "rent " * 600]
+    short = reader.read("rent", passages, lengths=LengthConfiguration((0.5, 0.1)))
+    full = reader.read("rent", passages)
+    assert [len(spans) for spans in short.spans] == [len(spans) for spans in full.spans]
+    assert short.spans[0] != full.spans[0]
+
+
+def test_bfloat16_finds_nearly_the_same_logits(tiny_reader: Path, reader: Reader) -> None:
+    rough = Reader(tiny_reader, precision="bfloat16")
+    assert (rough.precision, reader.precision) == ("bfloat16", "float32")
+    best = reader.read("rent", [LEASE]).spans[0][0]
+    assert rough.read("rent", [LEASE]).spans[0][0].logit == pytest.approx(best.logit, abs=0.5)
+
+
+def test_a_reader_is_named_after_its_configuration_or_its_folder(tiny_reader: Path, tmp_path: Path) -> None:
+    assert Reader(tiny_reader).name == "tiny"
+    copy = Path(shutil.copytree(tiny_reader, tmp_path / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "name": "careful"}))
+    assert Reader(copy).name == "careful"
+
+
+def test_a_reader_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ReaderError, match="no reader"):
+        Reader(tmp_path / "nowhere")

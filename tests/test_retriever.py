@@ -1,0 +1,259 @@
+"""The embedded engine against rank_bm25 over the whole collection, and its rows against themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from rank_bm25 import BM25Okapi
+
+from docqa import retriever as module
+from docqa.errors import LibraryError
+from docqa.retriever import BM25, SqliteRetriever, decode, encode
+from docqa.store import Store
+
+TERMS = ["lease", "rent", "boiler", "garden", "ends", "the", "日本", "x1"]
+
+
+class Oracle(BM25Okapi):  # type: ignore[misc]
+    """rank_bm25 with Lucene's IDF, log(1 + (N - n + 0.5) / (n + 0.5)), and nothing else of its own."""
+
+    def _calc_idf(self, nd: dict[str, int]) -> None:
+        for term, count in nd.items():
+            self.idf[term] = math.log(1 + (self.corpus_size - count + 0.5) / (count + 0.5))
+
+
+def oracle_ranking(collection: dict[int, list[str]], query: list[str]) -> list[tuple[int, float]]:
+    """All passages with a score above zero, best first, equal ones by id."""
+    ids = sorted(number for number, terms in collection.items() if terms)
+    if not ids:
+        return []
+    scores = Oracle([collection[number] for number in ids]).get_scores(list(dict.fromkeys(query)))
+    ranked = sorted(zip(ids, scores.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
+    return [pair for pair in ranked if pair[1] > 0]
+
+
+def assert_ranks_alike(engine: SqliteRetriever, collection: dict[int, list[str]], query: list[str]) -> None:
+    found, expected = engine.search(query, 1_000), oracle_ranking(collection, query)
+    assert dict(found).keys() == dict(expected).keys()
+    assert [score for _, score in found] == pytest.approx([score for _, score in expected], rel=1e-9)
+    # The order is the same wherever scores differ by more than rounding.
+    wanted = dict(expected)
+    for (_, earlier), (later_id, later) in zip(found, found[1:], strict=False):
+        assert earlier >= later
+        assert wanted[later_id] == pytest.approx(later)
+
+
+@pytest.fixture
+def store(library: Path) -> Iterator[Store]:
+    made = Store.create(library)
+    yield made
+    made.close()
+
+
+def change(store: Store, added: dict[int, list[str]], deleted: list[int] = []) -> None:  # noqa: B006
+    """One committed change."""
+    with store.transaction():
+        engine = SqliteRetriever(store)
+        engine.delete(deleted)
+        for number, terms in added.items():
+            engine.upsert(number, terms)
+        engine.commit()
+
+
+passages = st.lists(st.sampled_from(TERMS), max_size=12)
+queries = st.lists(st.sampled_from([*TERMS, "nowhere"]), max_size=5)
+
+
+class Histories(RuleBasedStateMachine):
+    """Whatever is added, replaced and deleted in whatever order, the ranking is that of what is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.collection: dict[int, list[str]] = {}
+        self.next = 1
+
+    @initialize(factory=st.just(None))
+    def make(self, factory: None) -> None:
+        import tempfile
+
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = Store.create(Path(self.folder.name) / "l.docqa")
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+    @rule(added=st.lists(passages, min_size=1, max_size=4), gap=st.sampled_from((0, 0, 0, 1, 1_500)))
+    def add(self, added: list[list[str]], gap: int) -> None:
+        first = self.next + gap
+        new = dict(enumerate(added, first))
+        change(self.store, new)
+        self.collection |= new
+        self.next = first + len(added)
+
+    @rule(data=st.data(), terms=passages)
+    def replace(self, data: st.DataObject, terms: list[str]) -> None:
+        number = data.draw(st.sampled_from(sorted(self.collection) or [1]))
+        change(self.store, {number: terms})
+        self.collection[number] = terms
+        self.next = max(self.next, number + 1)
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        gone = data.draw(st.lists(st.sampled_from([*self.collection, 99_999]), max_size=4))
+        change(self.store, {}, gone)
+        for number in gone:
+            self.collection.pop(number, None)
+
+    @rule(query=queries)
+    def search(self, query: list[str]) -> None:
+        assert_ranks_alike(SqliteRetriever(self.store), self.collection, query)
+
+    @invariant()
+    def is_sound(self) -> None:
+        if hasattr(self, "store"):
+            engine = SqliteRetriever(self.store)
+            assert engine.check() == []
+            assert sum(row.live for row in self.store.segments()) == sum(map(bool, self.collection.values()))
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def test_many_small_commits_are_merged_and_rank_like_the_whole_collection(store: Store) -> None:
+    random = np.random.default_rng(0)
+    collection: dict[int, list[str]] = {}
+    for number in range(1, 200):
+        collection[number] = random.choice(TERMS, size=random.integers(1, 30)).tolist()
+        gone = [number - 7] if number % 3 == 0 and number > 7 else []
+        change(store, {number: collection[number]}, gone)
+        for each in gone:
+            collection.pop(each)
+    assert len(store.segments()) < 40
+    for query in (["rent"], ["lease", "boiler", "ends"], TERMS):
+        assert_ranks_alike(SqliteRetriever(store), collection, query)
+
+
+def test_merging_drops_what_was_deleted(store: Store) -> None:
+    for number in range(1, module.MERGE_FACTOR):
+        change(store, {number: ["rent", f"only{number}"]})
+    change(store, {module.MERGE_FACTOR: ["rent"]}, [3])
+    [segment] = store.segments()
+    assert store.postings(segment.id, "only3") is None
+    assert store.postings(segment.id, "only4") is not None
+
+
+def test_our_scorer_ranks_in_memory_like_the_oracle() -> None:
+    corpus = [["rent", "lease"], ["rent", "rent", "boiler"], ["garden"]]
+    query = ["rent", "garden"]
+    assert BM25(corpus).get_scores(query).tolist() == Oracle(corpus).get_scores(query).tolist()
+
+
+def test_a_term_in_every_passage_still_counts(store: Store) -> None:
+    change(store, {1: ["rent"], 2: ["rent", "lease"]})
+    assert all(score > 0 for _, score in SqliteRetriever(store).search(["rent"], 5))
+
+
+def test_an_empty_library_and_unknown_terms_find_nothing(store: Store) -> None:
+    assert SqliteRetriever(store).search(["rent"], 5) == []
+    change(store, {1: ["lease"]})
+    assert SqliteRetriever(store).search(["rent"], 5) == []
+    assert SqliteRetriever(store).search([], 5) == []
+    assert SqliteRetriever(store).search(["lease"], 0) == []
+
+
+def test_a_passage_without_terms_is_not_found_and_does_not_count(store: Store) -> None:
+    change(store, {1: [], 2: ["rent"], 3: []})
+    assert_ranks_alike(SqliteRetriever(store), {2: ["rent"]}, ["rent"])
+
+
+def test_all_that_tie_with_the_last_are_returned(store: Store) -> None:
+    change(store, {number: ["rent"] for number in range(1, 7)} | {7: ["rent", "rent"]})
+    found = SqliteRetriever(store).search(["rent"], 3)
+    assert [number for number, _ in found] == [7, 1, 2, 3, 4, 5, 6]
+
+
+def test_repeating_a_term_in_the_query_changes_nothing(store: Store) -> None:
+    change(store, {1: ["rent", "lease"], 2: ["lease"]})
+    engine = SqliteRetriever(store)
+    assert engine.search(["rent", "rent", "lease"], 5) == engine.search(["rent", "lease"], 5)
+
+
+def test_changes_show_only_after_commit(store: Store) -> None:
+    with store.transaction():
+        engine = SqliteRetriever(store)
+        engine.upsert(1, ["rent"])
+        assert engine.search(["rent"], 5) == []
+        engine.commit()
+        assert [number for number, _ in engine.search(["rent"], 5)] == [1]
+
+
+def test_what_is_added_and_deleted_before_a_commit_never_was(store: Store) -> None:
+    with store.transaction():
+        engine = SqliteRetriever(store)
+        engine.upsert(1, ["rent"])
+        engine.delete([1])
+        engine.commit()
+    assert store.segments() == []
+
+
+def test_a_rolled_back_change_leaves_the_ranking_alone(store: Store) -> None:
+    change(store, {1: ["rent"]})
+    before = SqliteRetriever(store).search(["rent"], 5)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        engine = SqliteRetriever(store)
+        engine.upsert(2, ["rent"])
+        engine.commit()
+        raise ZeroDivisionError
+    assert SqliteRetriever(store).search(["rent"], 5) == before
+
+
+# --- check --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["live", "terms"])
+def test_check_finds_counts_that_do_not_match(store: Store, column: str) -> None:
+    change(store, {1: ["rent"], 2: ["lease"]})
+    assert SqliteRetriever(store).check() == []
+    store._run(f"UPDATE segments SET {column} = {column} + 1")
+    [problem] = SqliteRetriever(store).check()
+    assert "counts do not match" in problem
+
+
+def test_postings_beyond_their_segment_are_damage(store: Store) -> None:
+    change(store, {1: ["rent"]})
+    store._run("UPDATE postings SET gaps = ?", encode(np.array([7])))
+    with pytest.raises(LibraryError, match="damaged"):
+        SqliteRetriever(store).search(["rent"], 5)
+
+
+# --- encoding -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 2**62)) | st.lists(st.integers(0, 300)))
+def test_numbers_survive_encoding(numbers: list[int]) -> None:
+    assert decode(encode(np.array(numbers, np.int64))).tolist() == numbers
+
+
+@pytest.mark.parametrize(("largest", "width"), [(0, 1), (255, 1), (256, 2), (65_535, 2), (65_536, 4), (2**32, 8)])
+def test_numbers_take_the_fewest_bytes(largest: int, width: int) -> None:
+    assert len(encode(np.array([1, largest]))) == 1 + 2 * width
+
+
+@given(st.binary(max_size=20))
+def test_foreign_bytes_are_numbers_or_damage(encoded: bytes) -> None:
+    try:
+        numbers = decode(encoded)
+    except LibraryError:
+        assert not encoded or encoded[0] not in (1, 2, 4, 8) or (len(encoded) - 1) % encoded[0]
+    else:
+        assert len(numbers) == (len(encoded) - 1) // encoded[0]
