@@ -1,4 +1,5 @@
 """How the sample library that ships with docqa is answered: from the right file, and with the right words.
+
 Everyday documents in many formats, with questions about them and some that they do not answer. The goal is
 set beside each figure.
 """

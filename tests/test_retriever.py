@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rank_bm25 import BM25Okapi
 
 from docqa import retriever as module
@@ -79,17 +80,12 @@ class Histories(RuleBasedStateMachine):
         self.collection: dict[int, list[str]] = {}
         self.next = 1
 
-    @initialize(factory=st.just(None))
-    def make(self, factory: None) -> None:
-        import tempfile
-
         self.folder = tempfile.TemporaryDirectory()
         self.store = Store.create(Path(self.folder.name) / "l.docqa")
 
     def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
-            self.folder.cleanup()
+        self.store.close()
+        self.folder.cleanup()
 
     @rule(added=st.lists(passages, min_size=1, max_size=4), gap=st.sampled_from((0, 0, 0, 1, 1_500)))
     def add(self, added: list[list[str]], gap: int) -> None:
@@ -119,10 +115,8 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def is_sound(self) -> None:
-        if hasattr(self, "store"):
-            engine = SqliteRetriever(self.store)
-            assert engine.check() == []
-            assert sum(row.live for row in self.store.segments()) == sum(map(bool, self.collection.values()))
+        assert SqliteRetriever(self.store).check() == []
+        assert sum(row.live for row in self.store.segments()) == sum(map(bool, self.collection.values()))
 
 
 TestHistories = Histories.TestCase
@@ -144,12 +138,12 @@ def test_many_small_commits_are_merged_and_rank_like_the_whole_collection(store:
 
 
 def test_merging_drops_what_was_deleted(store: Store) -> None:
-    for number in range(1, module.MERGE_FACTOR):
-        change(store, {number: ["rent", f"only{number}"]})
-    change(store, {module.MERGE_FACTOR: ["rent"]}, [3])
+    for first in range(1, 2 * module.MERGE_FACTOR - 1, 2):
+        change(store, {first: ["rent", f"only{first}"], first + 1: ["rent"]})
+    change(store, {2 * module.MERGE_FACTOR - 1: ["rent"]}, [3])
     [segment] = store.segments()
     assert store.postings(segment.id, "only3") is None
-    assert store.postings(segment.id, "only4") is not None
+    assert store.postings(segment.id, "only5") is not None
 
 
 def test_our_scorer_ranks_in_memory_like_the_oracle() -> None:
@@ -215,6 +209,14 @@ def test_a_rolled_back_change_leaves_the_ranking_alone(store: Store) -> None:
         engine.commit()
         raise ZeroDivisionError
     assert SqliteRetriever(store).search(["rent"], 5) == before
+
+
+def test_only_what_is_allowed_is_found_with_the_scores_of_the_whole_collection(store: Store) -> None:
+    change(store, {1: ["rent"], 2: ["rent", "lease"], 3: ["garden"]})
+    engine = SqliteRetriever(store)
+    whole = dict(engine.search(["rent"], 5))
+    assert engine.search(["rent"], 5, allowed=[2, 3]) == [(2, whole[2])]
+    assert engine.search(["rent"], 5, allowed=[]) == []
 
 
 # --- check --------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Protocol
 
@@ -267,24 +268,32 @@ def _build(
 ) -> tuple[int, bytes, int, int, Iterator[tuple[str, bytes, bytes]]]:
     """Make a segment's arguments for the store from passages' ids and terms, sorted by id."""
     first, last = passages[0][0], passages[-1][0]
-    numbers: dict[str, int] = {}
     lengths = np.zeros(last - first + 1, np.int64)
     lengths[[passage_id - first for passage_id, _ in passages]] = [len(terms) for _, terms in passages]
-    occurring = np.fromiter(
-        (numbers.setdefault(term, len(numbers)) for _, terms in passages for term in terms), np.int64
-    )
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__  # a term's number is how many came before it
+    every_term = chain.from_iterable(terms for _, terms in passages)
+    occurring = np.fromiter(map(numbers.__getitem__, every_term), np.int64, count=int(lengths.sum()))
     places = np.repeat(np.arange(len(lengths)), lengths)
     # One number for each pair of term and passage, so that sorting groups by term, then passage.
     pairs, counts = np.unique(occurring * len(lengths) + places, return_counts=True)
     term_numbers, places = np.divmod(pairs, len(lengths))
     borders = np.searchsorted(term_numbers, np.arange(len(numbers) + 1))
+    gaps = np.diff(places, prepend=0)
+    gaps[borders[:-1]] = places[borders[:-1]]  # a term's first gap counts from the segment's start
+    rows = zip(numbers, _encoded_parts(gaps, borders), _encoded_parts(counts, borders), strict=True)
+    return first, encode(lengths), len(passages), int(lengths.sum()), iter(sorted(rows))
 
-    def rows() -> Iterator[tuple[str, bytes, bytes]]:
-        for term in sorted(numbers):
-            low, high = borders[numbers[term] : numbers[term] + 2]
-            yield term, encode(np.diff(places[low:high], prepend=0)), encode(counts[low:high])
 
-    return first, encode(lengths), len(passages), int(lengths.sum()), rows()
+def _encoded_parts(numbers: Integers, borders: Integers) -> Iterator[bytes]:
+    """Encode the parts of an array between borders, each as `encode` would.
+
+    Most terms are rare and their numbers small: those are cut out of one string of bytes.
+    """
+    small = numbers.astype(np.uint8).tobytes()
+    largest = np.maximum.reduceat(numbers, borders[:-1])
+    for low, high, most in zip(borders[:-1].tolist(), borders[1:].tolist(), largest.tolist(), strict=True):
+        yield b"\x01" + small[low:high] if most < 256 else encode(numbers[low:high])
 
 
 def _mergeable(segments: Sequence[SegmentRow]) -> Sequence[SegmentRow]:

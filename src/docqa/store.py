@@ -457,7 +457,9 @@ class Store:
     def check(self) -> list[str]:
         """Return what SQLite finds wrong with the file: nothing, if it is sound."""
         findings = [str(finding) for (finding,) in self._rows("PRAGMA quick_check")]
-        return [] if findings == ["ok"] else findings
+        orphans = self._rows("PRAGMA foreign_key_check")
+        lost = [f"a row of {table} belongs to a row of {parent} that is missing" for table, _, parent, _ in orphans]
+        return ([] if findings == ["ok"] else findings) + list(dict.fromkeys(lost))
 
     def counts(self) -> dict[str, int]:
         """Count documents, passages, skipped files, and the characters of text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -168,17 +169,13 @@ class DocqaApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action of the screen in the palette, then the application's."""
-        seen = set()
-        for binding in Binding.make_bindings(type(screen).BINDINGS):
-            if binding.action in seen or "." in binding.action:
-                continue
-            seen.add(binding.action)
-            if screen.check_action(binding.action.partition("(")[0], ()):
-                yield SystemCommand(
-                    binding.description,
-                    f"Key: {self.get_key_display(binding)}",
-                    lambda action=binding.action: screen.run_action(action),
-                )
+        actions = {binding.action: binding for binding in Binding.make_bindings(type(screen).BINDINGS)}
+        for action, binding in actions.items():
+            name = action.partition("(")[0]
+            method = getattr(screen, f"action_{name}", None)
+            if method is not None and screen.check_action(name, ()):
+                told = f"{method.__doc__} Key: {self.get_key_display(binding)}"
+                yield SystemCommand(binding.description, told, partial(screen.run_action, action))
         yield SystemCommand("Library", "See, add and remove documents", self.action_library)
         yield SystemCommand("Add folder", "Choose a folder and index it", self.action_add_folder)
         if sample_folder() is not None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from docqa.display import one_line
@@ -47,8 +48,8 @@ def confidence(share: float) -> Content:
 
 
 def brief_place(source: Source) -> str:
-    """File name and page or line."""
-    return "  ".join(filter(None, (one_line(Path(source.path).name), page_or_line(source))))
+    """Page or line, which must not be cut off, and file name, which may be."""
+    return "  ".join(filter(None, (page_or_line(source), one_line(Path(source.path).name))))
 
 
 def page_or_line(source: Source) -> str:
@@ -68,6 +69,15 @@ def source_header(source: Source, remark: str) -> Content:
         "\n",
         (one_line(source.heading) if source.heading else folder(source.path), QUIET),
     )
+
+
+def cut_left(text: str, cells: int) -> str:
+    """The end of a text, which of a path says most, in at most so many cells."""
+    if cell_len(text) <= cells:
+        return text
+    while cell_len(text) > cells - 1:
+        text = text[1:]
+    return "…" + text
 
 
 def folder(path: str) -> str:

@@ -47,6 +47,9 @@ class AskScreen(Screen[None]):
     Type: the passages that match appear at once. **Enter** lets the reader find the answer in them.
     With the answers in focus: **n** and **p** go through the places where an answer stands, **Enter** opens
     the document there, **y** copies the quote, **Y** the quote with its source, **e** opens your editor.
+
+    In a question, `in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed
+    since; `"exact phrase"` must occur, `-word` must not.
     """
 
     app: DocqaApp
@@ -54,8 +57,8 @@ class AskScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "source(1)", "Next source"),
         Binding("p", "source(-1)", "Previous source", show=False),
-        Binding("y", "copy_quote", "Copy quote"),
-        Binding("Y", "copy_citation", "Copy citation", key_display="Y"),
+        Binding("y", "copy_quote", "Copy"),
+        Binding("Y", "copy_citation", "Copy citation", show=False),
         Binding("e", "edit", "Editor"),
         Binding("slash,escape", "question", "Question", show=False),
         Binding("ctrl+l", "app.library", "Library"),
@@ -126,8 +129,9 @@ class AskScreen(Screen[None]):
             return
         try:
             matches, terms = await self.app.searcher.call(lambda engine: _found(engine, question))
-        except UsageError:
-            self._show((), "Passages", "")
+        except UsageError as error:
+            # Nothing is wrong yet with a question that is still being typed.
+            self._show((), "Passages", one_line(str(error)))
             return
         except DocqaError as error:
             self._fail(error)
@@ -318,9 +322,9 @@ def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[s
 
 
 def _terms(question: str) -> frozenset[str]:
-    from docqa.terms import question_terms
+    from docqa.questions import parse_question
 
-    return frozenset(question_terms(question))
+    return frozenset(parse_question(question).terms)
 
 
 def _match(candidate: Candidate) -> Match:

@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from docqa.display import one_line
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MATCHES = 10_000
 
 
-class DocumentScreen(ModalScreen[None]):
+class DocumentScreen(Screen[None]):
     """Read a document.
 
     **/** finds, **n** and **N** go to the next and the previous match, **g** and **G** to the beginning and

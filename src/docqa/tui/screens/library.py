@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -12,12 +12,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
 from docqa.records import Document, Status
-from docqa.tui.content import counted, folder, format_name, shortened_path, size
+from docqa.tui.content import counted, cut_left, folder, format_name, shortened_path, size
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.widgets.notice import Notice
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # More rows than anybody reads; the filter finds the others.
 SHOWN_ROWS = 2_000
+
+FORMAT_CELLS, SIZE_CELLS, PASSAGES_CELLS = 9, 7, 8
 
 
 class DocumentTable(DataTable[Text]):
@@ -38,6 +41,15 @@ class DocumentTable(DataTable[Text]):
         Binding("g", "scroll_top", "First", show=False),
         Binding("G", "scroll_bottom", "Last", show=False),
     ]
+
+    def show(self, columns: Mapping[str, int], rows: Iterable[Sequence[Text]]) -> None:
+        """Show rows under columns of so many cells, and keep the cursor where it is."""
+        row = self.cursor_row
+        self.clear(columns=True)
+        for label, cells in columns.items():
+            self.add_column(label, width=max(4, cells), key=label)
+        self.add_rows(rows)
+        self.move_cursor(row=min(row, max(0, self.row_count - 1)))
 
 
 class LibraryScreen(Screen[None]):
@@ -64,6 +76,7 @@ class LibraryScreen(Screen[None]):
         self._documents: Sequence[Document] = ()
         self._shown: Sequence[Document] = ()
         self._status: Status | None = None
+        self._settling: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """A filter above the table."""
@@ -78,15 +91,16 @@ class LibraryScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fetch what the library holds."""
-        documents, skipped = self.query(DocumentTable)
-        for label, width in (("Name", 36), ("Format", 9), ("Size", 8), ("Passages", 8), ("Folder", 40)):
-            documents.add_column(label, width=width, key=label)
-        for label, width in (("File", 44), ("Why it was skipped", 60)):
-            skipped.add_column(label, width=width, key=label)
-        documents.focus()
+        self.query_one("#documents", DocumentTable).focus()
         self.refresh_library()
 
     # --- what is there
+
+    def on_resize(self) -> None:
+        """Share out the width among the columns, when it has come to rest."""
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(0.05, self._fill)
 
     @on(LibraryChanged)
     def refresh_library(self) -> None:
@@ -102,7 +116,7 @@ class LibraryScreen(Screen[None]):
             self._fill()
             # Looking the whole file through takes its time, so the documents do not wait for it.
             self._status = await self.app.writer.call(lambda engine: engine.status())
-            self._fill_skipped(self._status.skipped)
+            self._fill()
             if self._status.problems:
                 self.query_one(Notice).tell("; ".join(self._status.problems))
         except DocqaError as error:
@@ -125,17 +139,25 @@ class LibraryScreen(Screen[None]):
     def _fill(self) -> None:
         wanted = self.query_one("#filter", Input).value.casefold().split()
         self._shown = [each for each in self._documents if all(word in each.path.casefold() for word in wanted)]
-        table = self.query_one("#documents", DocumentTable)
-        row = table.cursor_row
-        table.clear()
-        table.add_rows(map(_cells, self._shown[:SHOWN_ROWS]))
-        table.move_cursor(row=min(row, max(0, table.row_count - 1)))
+        skipped = self._status.skipped if self._status is not None else ()
+        rest = self.size.width - 2 - 2 * 5 - FORMAT_CELLS - SIZE_CELLS - PASSAGES_CELLS
+        name = rest * 6 // 11
+        self.query_one("#documents", DocumentTable).show(
+            {
+                "Name": name,
+                "Format": FORMAT_CELLS,
+                "Size": SIZE_CELLS,
+                "Passages": PASSAGES_CELLS,
+                "Folder": rest - name,
+            },
+            (_cells(document, rest - name) for document in self._shown[:SHOWN_ROWS]),
+        )
+        half = (self.size.width - 2 - 2 * 2) // 2
+        self.query_one("#skipped", DocumentTable).show(
+            {"File": half, "Why it was skipped": half},
+            ((_text(cut_left(shortened_path(path), half)), _text(one_line(why))) for path, why in skipped[:SHOWN_ROWS]),
+        )
         self.refresh_bindings()
-
-    def _fill_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
-        table = self.query_one("#skipped", DocumentTable)
-        table.clear()
-        table.add_rows((Text(shortened_path(path)), Text(one_line(reason))) for path, reason in skipped[:SHOWN_ROWS])
 
     def _tell(self) -> None:
         held = sum(document.size for document in self._documents)
@@ -225,11 +247,16 @@ class LibraryScreen(Screen[None]):
                 self.app.library_changed()
 
 
-def _cells(document: Document) -> tuple[Text, ...]:
+def _cells(document: Document, folder_cells: int) -> tuple[Text, ...]:
     return (
-        Text(one_line(os.path.basename(document.path)), overflow="ellipsis", no_wrap=True),
-        Text(format_name(document), overflow="ellipsis", no_wrap=True),
+        _text(one_line(os.path.basename(document.path))),
+        _text(format_name(document)),
         Text(size(document.size), justify="right"),
         Text(f"{document.passages:,}", justify="right"),
-        Text(folder(document.path), overflow="ellipsis", no_wrap=True),
+        _text(cut_left(folder(document.path), folder_cells)),
     )
+
+
+def _text(cell: str) -> Text:
+    """A cell on one line, which is never taken for markup."""
+    return Text(cell, overflow="ellipsis", no_wrap=True)

@@ -46,7 +46,7 @@ class WelcomeScreen(Screen[Choice]):
         with Vertical(classes="box -wide"):
             yield Static(Content.styled("Welcome to docqa", "bold"), id="welcome-title")
             yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
-            rows = (Content.assemble((name, "bold"), "\n", (hint, "dim")) for _, name, hint in self._choices)
+            rows = (Content.assemble((name, "bold"), f"  {hint}") for _, name, hint in self._choices)
             yield OptionList(*map(Option, rows), id="choices", markup=False)
         yield Footer()
 

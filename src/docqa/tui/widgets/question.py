@@ -24,7 +24,9 @@ class QuestionInput(Input):
     ]
 
     def __init__(self) -> None:
-        super().__init__(placeholder="Ask your documents…", id="question")
+        super().__init__(
+            placeholder="Ask your documents: passages appear as you type, Enter has them read", id="question"
+        )
         self._asked: list[str] = []
         self._back = 0
 

@@ -156,7 +156,7 @@ class TextView(ScrollView, can_focus=True):
 
     def _take_rows(self, rows: Rows) -> None:
         self._rows = rows
-        self.virtual_size = Size(self.scrollable_content_region.width, len(rows))
+        self.virtual_size = Size(1, len(rows))
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             self.scroll_to(y=0, animate=False, force=True)
