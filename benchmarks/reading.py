@@ -111,7 +111,9 @@ def transformers_reader(folder: Path) -> Answer:
     """The peer: BertForQuestionAnswering with its fast tokenizer, on windows padded to a multiple of 32 tokens."""
     import torch
     from transformers import BertForQuestionAnswering, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer_file = folder / "tokenizer.json"
     if not tokenizer_file.is_file():
         raise UsageError(f"{tokenizer_file} is not there; name a reader model's folder with --reader DIR")

@@ -3,7 +3,7 @@
     from docqa import DocQA
 
     with DocQA("my.docqa") as library:
-        library.index(["~/Documents"])
+        library.index(["Documents"])
         for answer in library.ask("When is the rent due?").answers:
             print(answer.text, answer.sources[0].path)
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -15,16 +15,16 @@ from platformdirs import user_data_path
 
 from docqa import events, files
 from docqa.answers import rank, source
-from docqa.errors import ExtractionError, LibraryError, UsageError
-from docqa.extract import extract
-from docqa.passages import cut_passages, headings, line_marks
+from docqa.errors import LibraryError, UsageError
+from docqa.extract import is_plain_text
+from docqa.passages import headings, line_marks
+from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
 from docqa.records import (
     Answer,
     Candidate,
     Document,
-    Extraction,
     IndexReport,
     Match,
     ReaderInfo,
@@ -36,6 +36,7 @@ from docqa.records import (
 from docqa.retriever import SqliteRetriever
 from docqa.store import Known, Store
 from docqa.terms import ANALYSIS_VERSION, document_terms
+from docqa.workers import WorkerPool
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
@@ -49,6 +50,11 @@ QUESTION_TERMS = 64
 # How many answers are given and how many passages read unless told otherwise.
 TOP = 5
 PASSAGES = 10
+# Files in this many bytes are not worth starting child processes for, unless a parser is needed.
+INLINE_BYTES = 8_000_000
+# What a child process is given at a time.
+CHUNK_BYTES = 1_000_000
+CHUNK_FILES = 64
 # One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
 BATCH_CHARACTERS = 4_000_000
 BATCH_FILES = 500
@@ -75,15 +81,6 @@ class AskOptions(TypedDict, total=False):
     filters: Filters | None
     min_confidence: float | None
     min_precision: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A file ready to be written: its record, its extraction and its passages' bounds."""
-
-    document: Document
-    extraction: Extraction
-    bounds: list[tuple[int, int]]
 
 
 class DocQA:
@@ -158,7 +155,7 @@ class DocQA:
 
         known = {path: entry for root in roots for path, entry in store.known(root).items()}
         present = set()
-        for batch in _batches(_look_at(file, known.get(file.path)) for file in found):
+        for batch in _batches(_outcomes(found, known)):
             for event in _write(store, batch, known):
                 if isinstance(event, events.FileSkipped):
                     skipped.append(event)
@@ -376,49 +373,45 @@ class DocQA:
         return self._store
 
 
-@dataclass(frozen=True, slots=True)
-class _Same:
-    """A file whose bytes are those in the library; `size` and `mtime_ns` as they are now."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-_Outcome = _Prepared | _Same | events.FileSkipped
-
-
-def _look_at(file: files.FoundFile, known: Known | None) -> _Outcome:
-    """Read a file unless its size and time say that it has not changed, and make it ready to be written."""
-    if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
-        return _Same(file.path, file.size, file.mtime_ns)
-    try:
-        content = files.read(file.path, max_bytes=files.MAX_BYTES)
-        if known is not None and known.sha256 == content.sha256:
-            return _Same(file.path, content.size, content.mtime_ns)
-        media_type, extraction = extract(file.path, content.data)
-    except ExtractionError as error:
-        return events.FileSkipped(file.path, str(error), file.size)
-    bounds = cut_passages(extraction.text, extraction.marks)
-    document = Document(
-        path=file.path,
-        media_type=media_type,
-        size=content.size,
-        mtime_ns=content.mtime_ns,
-        sha256=content.sha256,
-        characters=len(extraction.text),
-        passages=len(bounds),
-    )
-    return _Prepared(document, extraction, bounds)
+def _outcomes(found: Iterable[files.FoundFile], known: Mapping[str, Known]) -> Iterator[Outcome]:
+    """Prepare the files whose size or time has changed; what needs a parser is read in child processes."""
+    changed: list[Task] = []
+    for file in found:
+        earlier = known.get(file.path)
+        if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
+            yield Same(file.path, file.size, file.mtime_ns)
+        else:
+            changed.append(Task(file, earlier.sha256 if earlier is not None else None))
+    if sum(task.file.size for task in changed) <= INLINE_BYTES:
+        plain = [task for task in changed if is_plain_text(task.file.path)]
+        changed = [task for task in changed if not is_plain_text(task.file.path)]
+        yield from map(prepare, plain)
+    if changed:
+        for outcomes in WorkerPool(prepare, failed).map(_chunks(changed)):
+            yield from outcomes
 
 
-def _batches(outcomes: Iterable[_Outcome]) -> Iterator[list[_Outcome]]:
+def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Group small files, so that handing them over costs little."""
+    chunk: list[Task] = []
+    size = 0
+    for task in tasks:
+        chunk.append(task)
+        size += task.file.size
+        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
     """Group outcomes into transactions."""
-    batch: list[_Outcome] = []
+    batch: list[Outcome] = []
     characters = 0
     for outcome in outcomes:
         batch.append(outcome)
-        if isinstance(outcome, _Prepared):
+        if isinstance(outcome, Prepared):
             characters += outcome.document.characters
         if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
             yield batch
@@ -428,22 +421,22 @@ def _batches(outcomes: Iterable[_Outcome]) -> Iterator[list[_Outcome]]:
 
 
 def _write(
-    store: Store, batch: Sequence[_Outcome], known: Mapping[str, Known]
+    store: Store, batch: Sequence[Outcome], known: Mapping[str, Known]
 ) -> list[events.FileIndexed | events.FileUnchanged | events.FileSkipped]:
     """Commit a batch; return what became of its files."""
     written: list[events.FileIndexed | events.FileUnchanged | events.FileSkipped] = []
     with store.transaction():
         retriever = SqliteRetriever(store)
         for outcome in batch:
-            earlier = known.get(outcome.document.path if isinstance(outcome, _Prepared) else outcome.path)
+            earlier = known.get(outcome.document.path if isinstance(outcome, Prepared) else outcome.path)
             match outcome:
-                case events.FileSkipped():
-                    written.append(outcome)
-                case _Same(path, size, mtime_ns):
+                case Failed(path, reason, size):
+                    written.append(events.FileSkipped(path, reason, size))
+                case Same(path, size, mtime_ns):
                     if earlier is not None and earlier.mtime_ns != mtime_ns:
                         store.touch_document(earlier.document_id, size, mtime_ns)
                     written.append(events.FileUnchanged(path, size))
-                case _Prepared(document, extraction):
+                case Prepared(document, extraction):
                     if earlier is not None:
                         retriever.delete(store.remove_document(earlier.document_id))
                     _add(store, retriever, outcome)
@@ -454,7 +447,7 @@ def _write(
     return written
 
 
-def _add(store: Store, retriever: SqliteRetriever, prepared: _Prepared) -> None:
+def _add(store: Store, retriever: SqliteRetriever, prepared: Prepared) -> None:
     extraction, bounds = prepared.extraction, prepared.bounds
     marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
     document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)

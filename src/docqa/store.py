@@ -457,9 +457,10 @@ class Store:
     def check(self) -> list[str]:
         """Return what SQLite finds wrong with the file: nothing, if it is sound."""
         findings = [str(finding) for (finding,) in self._rows("PRAGMA quick_check")]
-        orphans = self._rows("PRAGMA foreign_key_check")
-        lost = [f"a row of {table} belongs to a row of {parent} that is missing" for table, _, parent, _ in orphans]
-        return ([] if findings == ["ok"] else findings) + list(dict.fromkeys(lost))
+        if findings != ["ok"]:
+            return findings
+        orphans = {(table, parent) for table, _, parent, _ in self._rows("PRAGMA foreign_key_check")}
+        return [f"{table} hold rows whose {parent} are missing" for table, parent in sorted(orphans)]
 
     def counts(self) -> dict[str, int]:
         """Count documents, passages, skipped files, and the characters of text."""

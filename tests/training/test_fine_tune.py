@@ -154,12 +154,21 @@ def test_another_runs_folder_is_refused(start: Path, rivers: Path, tmp_path: Pat
         trained(start, rivers, tmp_path / "run", other)
 
 
-def test_fewer_steps_may_be_asked_for_on_resuming(start: Path, rivers: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [10, 14, 60])
+def test_another_number_of_steps_may_be_asked_for_on_resuming(
+    start: Path, rivers: Path, tmp_path: Path, steps: int
+) -> None:
     stop_after(10, start, rivers, tmp_path / "run")
-    shorter = replace(SETTINGS, steps=14)
-    events = list(fine_tune(start, sources(rivers), tmp_path / "run", shorter))
+    changed = replace(SETTINGS, steps=steps)
+    events = list(fine_tune(start, sources(rivers), tmp_path / "run", changed))
     assert isinstance(events[-1], Trained)
-    assert events[-1].step == 14
+    assert events[-1].step == steps
+
+
+def test_steps_cannot_be_taken_back(start: Path, rivers: Path, tmp_path: Path) -> None:
+    stop_after(20, start, rivers, tmp_path / "run")
+    with pytest.raises(UsageError, match="has taken 20 steps"):
+        trained(start, rivers, tmp_path / "run", replace(SETTINGS, steps=19))
 
 
 @pytest.mark.parametrize("steps", [0, -1])

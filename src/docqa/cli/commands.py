@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -29,13 +30,18 @@ from docqa.cli.options import (
 @option_library
 @click.version_option(package_name="docqa")
 @click.pass_context
-def docqa(context: click.Context, library: str | None) -> None:  # noqa: ARG001 (read by engine_for)
+def docqa(context: click.Context, library: str | None) -> None:
     """Ask your own documents; get exact quotes with their sources, offline.
 
     For example: docqa index ~/Documents, then: docqa ask "When does the lease end?"
+
+    On a terminal, docqa alone opens the application.
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        if _is_interactive():
+            _open_application(library)
+        else:
+            click.echo(context.get_help())
 
 
 @docqa.command()
@@ -172,6 +178,29 @@ def rm(context: click.Context, paths: tuple[str, ...], library: str | None, as_j
         removed = [gone for path in paths for gone in engine.remove(path)]
     click.echo(as_json_text({"removed": removed}) if as_json else render.removed(removed))
     context.exit(Exit.ANSWERED if removed else Exit.NO_ANSWER)
+
+
+@docqa.command()
+@option_library
+@option_reader
+@click.pass_context
+def tui(context: click.Context, library: str | None, reader: str | None) -> None:
+    """Open the application: ask, read on, and look after the library in the terminal."""
+    if not _is_interactive():
+        raise click.UsageError("the application needs a terminal; docqa ask answers without one")
+    _open_application(library or context.find_root().params.get("library"), reader)
+
+
+def _is_interactive() -> bool:
+    # The application draws on standard error.
+    terminals = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return terminals and os.environ.get("TERM") != "dumb"
+
+
+def _open_application(library: str | None, reader: str | None = None) -> None:
+    from docqa.tui import run
+
+    run(library, reader)
 
 
 def _questions_from_input() -> Iterable[str]:

@@ -75,6 +75,12 @@ def media_type_of(name: str) -> str | None:
     return _MEDIA_TYPES.get(suffix) or (_PLAIN_TEXT if base in _TEXT_NAMES.split() else None)
 
 
+def is_plain_text(name: str) -> bool:
+    """Whether a file of this name is read as it stands, without any parser."""
+    media_type = media_type_of(name)
+    return media_type is None or media_type not in _MODULES
+
+
 def extract(name: str, data: bytes) -> tuple[str, Extraction]:
     """Return the media type and the extraction of a file from its name and bytes.
 

@@ -147,7 +147,7 @@ class _Run:
             if self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
                 self.save()
                 yield Saved(self.step, self.folder / checkpoint.CHECKPOINT)
-        self.model.load_state_dict(self.average)
+        self.model.load_state_dict(self.average or self.model.state_dict())
         yield Trained(self.step, self.seconds, self.model)
 
     def _progress(self, loss: float, tokens_per_s: float, step_s: float) -> Progress:
@@ -195,9 +195,9 @@ class _Run:
 
     def _add_to_average(self) -> None:
         """Uniform average of the last weights, as in stochastic weight averaging (arXiv 1803.05407)."""
-        steps = self.settings.steps
-        tail = self.step > steps * (1 - self.settings.averaged) and self.step % AVERAGE_EVERY == 0
-        if not tail and (self.step < steps or self.averages):
+        due = self.step > self._tail() and self.step % AVERAGE_EVERY == 0
+        last = self.step == self.settings.steps and not self.averages
+        if not (due or last):
             return
         self.averages += 1
         for name, value in self.model.state_dict().items():
@@ -205,6 +205,10 @@ class _Run:
                 self.average[name] = value.clone()
             else:
                 self.average[name].lerp_(value, 1 / self.averages)
+
+    def _tail(self) -> float:
+        """The step after which weights are averaged."""
+        return self.settings.steps * (1 - self.settings.averaged)
 
     def save(self) -> None:
         """Store the run's state in its folder."""
@@ -233,11 +237,14 @@ class _Run:
             raise UsageError(
                 f"{self.folder} holds a run with another start, other data or settings; name another folder"
             )
-        self.step, self.averages = position["step"], position["averages"]
+        self.step = position["step"]
+        if self.step > self.settings.steps:
+            raise UsageError(f"the run in {self.folder} has taken {self.step} steps; ask for at least as many")
         self.data_pass, self.batch = position["data_pass"], position["batch"]
         self.seconds = position["seconds"]
         self.model.load_state_dict(_under("model.", tensors))
-        self.average = _under("average.", tensors)
+        if self.step > self._tail():
+            self.average, self.averages = _under("average.", tensors), position["averages"]
         for name, parameter in self.model.named_parameters():
             moments: dict[str, Any] = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS}
             self.optimizer.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}

@@ -27,6 +27,7 @@ class AddFolderScreen(ModalScreen[str | None]):
     The screen's result is the folder or file to index, or None.
     """
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "Complete", priority=True),
         Binding("down", "folders", "Choose", show=False),

@@ -54,6 +54,7 @@ class AskScreen(Screen[None]):
 
     app: DocqaApp
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "source(1)", "Next source"),
         Binding("p", "source(-1)", "Previous source", show=False),

@@ -15,6 +15,7 @@ from textual.widgets import Footer, Static
 class ConfirmScreen(ModalScreen[bool]):
     """Say **y** or **n**."""
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "answer(True)", "Yes"),
         Binding("n,escape", "answer(False)", "No"),

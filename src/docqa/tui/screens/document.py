@@ -39,6 +39,7 @@ class DocumentScreen(Screen[None]):
 
     app: DocqaApp
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Back"),
         Binding("q", "close", "Back", show=False),

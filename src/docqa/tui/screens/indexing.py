@@ -69,6 +69,7 @@ class IndexingScreen(ModalScreen[bool]):
 
     app: DocqaApp
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop"),
         Binding("enter", "done", "Done"),

@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 # More rows than anybody reads; the filter finds the others.
 SHOWN_ROWS = 2_000
 
-FORMAT_CELLS, SIZE_CELLS, PASSAGES_CELLS = 9, 7, 8
-
 
 class DocumentTable(DataTable[Text]):
     """A table that also obeys j, k, g and G."""
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Read"),
         Binding("j", "cursor_down", "Down", show=False),
@@ -64,7 +63,7 @@ class LibraryScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back"),
         Binding("slash", "filter", "Filter"),
-        Binding("a", "add", "Add folder"),
+        Binding("a", "add", "Add"),
         Binding("u", "update", "Update"),
         Binding("delete,d", "remove", "Remove", key_display="del"),
         Binding("s", "skipped", "Skipped"),
@@ -140,19 +139,10 @@ class LibraryScreen(Screen[None]):
         wanted = self.query_one("#filter", Input).value.casefold().split()
         self._shown = [each for each in self._documents if all(word in each.path.casefold() for word in wanted)]
         skipped = self._status.skipped if self._status is not None else ()
-        rest = self.size.width - 2 - 2 * 5 - FORMAT_CELLS - SIZE_CELLS - PASSAGES_CELLS
-        name = rest * 6 // 11
-        self.query_one("#documents", DocumentTable).show(
-            {
-                "Name": name,
-                "Format": FORMAT_CELLS,
-                "Size": SIZE_CELLS,
-                "Passages": PASSAGES_CELLS,
-                "Folder": rest - name,
-            },
-            (_cells(document, rest - name) for document in self._shown[:SHOWN_ROWS]),
-        )
-        half = (self.size.width - 2 - 2 * 2) // 2
+        columns = _columns(self.size.width)
+        rows = ([_cell(each, label, cells) for label, cells in columns.items()] for each in self._shown[:SHOWN_ROWS])
+        self.query_one("#documents", DocumentTable).show(columns, rows)
+        half = (self.size.width - 3 - 2 * 2) // 2
         self.query_one("#skipped", DocumentTable).show(
             {"File": half, "Why it was skipped": half},
             ((_text(cut_left(shortened_path(path), half)), _text(one_line(why))) for path, why in skipped[:SHOWN_ROWS]),
@@ -247,14 +237,27 @@ class LibraryScreen(Screen[None]):
                 self.app.library_changed()
 
 
-def _cells(document: Document, folder_cells: int) -> tuple[Text, ...]:
-    return (
-        _text(one_line(os.path.basename(document.path))),
-        _text(format_name(document)),
-        Text(size(document.size), justify="right"),
-        Text(f"{document.passages:,}", justify="right"),
-        _text(cut_left(folder(document.path), folder_cells)),
-    )
+def _columns(width: int) -> dict[str, int]:
+    """The columns for a screen of so many cells, and how wide each is."""
+    fixed = {"Format": 9, "Size": 7, "Passages": 8} if width >= 80 else {"Size": 7}
+    # Two for the frame, one for the scroll bar, and one on either side of every cell.
+    rest = width - 3 - 2 * (len(fixed) + 2) - sum(fixed.values())
+    name = rest * 6 // 11
+    return {"Name": name, **fixed, "Folder": rest - name}
+
+
+def _cell(document: Document, column: str, cells: int) -> Text:
+    match column:
+        case "Name":
+            return _text(one_line(os.path.basename(document.path)))
+        case "Format":
+            return _text(format_name(document))
+        case "Size":
+            return Text(size(document.size), justify="right")
+        case "Passages":
+            return Text(f"{document.passages:,}", justify="right")
+        case _:
+            return _text(cut_left(folder(document.path), cells))
 
 
 def _text(cell: str) -> Text:

@@ -31,6 +31,7 @@ CHOICES: tuple[tuple[Choice, str, str], ...] = (
 class WelcomeScreen(Screen[Choice]):
     """Choose what to ask: your own folders, or the sample library that came with docqa."""
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "down", "Down", show=False),
         Binding("k", "up", "Up", show=False),

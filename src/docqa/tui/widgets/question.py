@@ -7,6 +7,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+PLACEHOLDER = "Ask your documents: passages appear as you type, Enter has them read"
+
 
 class QuestionInput(Input):
     """Type to find passages, Enter to have them read.
@@ -16,6 +18,7 @@ class QuestionInput(Input):
     - **Escape** empties the line.
     """
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Ask"),
         Binding("down", "app.focus_next", "Results"),
@@ -24,9 +27,7 @@ class QuestionInput(Input):
     ]
 
     def __init__(self) -> None:
-        super().__init__(
-            placeholder="Ask your documents: passages appear as you type, Enter has them read", id="question"
-        )
+        super().__init__(placeholder=PLACEHOLDER, id="question")
         self._asked: list[str] = []
         self._back = 0
 

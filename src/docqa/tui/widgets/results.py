@@ -20,6 +20,7 @@ class Results(OptionList):
     - **Enter** opens the document at the quote.
     """
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "Read"),
         Binding("j", "cursor_down", "Next", show=False),

@@ -34,6 +34,7 @@ class TextView(ScrollView, can_focus=True):
     - **g**, **G** go to the beginning and the end.
     """
 
+    HELP = __doc__
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
         Binding("k", "scroll_up", "Up", show=False),
@@ -91,7 +92,7 @@ class TextView(ScrollView, can_focus=True):
             return
         row, height = self._rows.row_at(position - self.document.start), self.size.height
         if not self.scroll_offset.y <= row < self.scroll_offset.y + height - 1:
-            self.scroll_to(y=max(0, row - int(height * share)), animate=False, force=True)
+            self.scroll_to(y=max(0, row - int(height * share)), animate=False, force=True, immediate=True)
 
     @property
     def position(self) -> int:
@@ -159,8 +160,8 @@ class TextView(ScrollView, can_focus=True):
         self.virtual_size = Size(1, len(rows))
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
-            self.scroll_to(y=0, animate=False, force=True)
-            self.call_after_refresh(self.go_to, wanted)
+            self.scroll_to(y=0, animate=False, force=True, immediate=True)
+            self.go_to(wanted)
         self.refresh()
         self.post_message(self.Moved())
 

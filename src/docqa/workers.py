@@ -1,0 +1,180 @@
+"""Work in child processes: what hangs, crashes or eats memory there takes nothing else along.
+
+Parsers of foreign formats do all three on hostile or merely odd files. A child is an interpreter of its own,
+not a fork and not a re-import of the caller's program, so it can be used from threads and from any script.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import select
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
+from itertools import islice
+from typing import IO, Any, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+TIMEOUT_S = 60.0
+MEMORY_BYTES = 4 << 30
+# Chunks under way or done but not yet taken, for each worker: enough to keep all busy, few enough to hold.
+_AHEAD = 2
+
+
+class WorkerPool(Generic[T, R]):
+    """Maps a module-level function over chunks of items in child processes, which start when needed.
+
+    A chunk may take `timeout_s` seconds of wall-clock time and a child `memory_bytes` of address space. A
+    chunk that exceeds them, or kills its child, is tried again item by item; an item that does so alone, and
+    then once more, is handed to `failed` with the reason, and its result takes the item's place.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[T], R],
+        failed: Callable[[T, str], R],
+        *,
+        workers: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._command = [
+            *(sys.executable, "-m", "docqa.workers", function.__module__, function.__qualname__),
+            str(memory_bytes),
+        ]
+        self._failed = failed
+        self._timeout_s = timeout_s
+        self._workers = workers or os.cpu_count() or 1
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self._children: list[_Child] = []
+        self._stopped = False
+
+    def map(self, chunks: Iterable[list[T]]) -> Generator[list[R]]:
+        """Yield the results of each chunk, in order, reading ahead only a little."""
+        source = iter(chunks)
+        with ThreadPoolExecutor(self._workers) as threads:
+            under_way: deque[Future[list[R]]] = deque()
+            try:
+                for chunk in islice(source, self._workers * _AHEAD):
+                    under_way.append(threads.submit(self._run, chunk))
+                while under_way:
+                    yield under_way.popleft().result()
+                    for chunk in islice(source, 1):
+                        under_way.append(threads.submit(self._run, chunk))
+            finally:
+                # Left early, by Ctrl-C say, nobody waits for a chunk: its child goes, and with it the thread.
+                self._stopped = True
+                for future in under_way:
+                    future.cancel()
+                for child in self._children:
+                    child.kill()
+
+    def _run(self, chunk: list[T]) -> list[R]:
+        try:
+            return self._attempt(chunk)
+        except _ChildError:
+            return [self._run_alone(item) for item in chunk]
+
+    def _run_alone(self, item: T) -> R:
+        for _ in range(2):
+            try:
+                return self._attempt([item])[0]
+            except _ChildError as error:
+                reason = str(error)
+        return self._failed(item, reason)
+
+    def _attempt(self, chunk: list[T]) -> list[R]:
+        if self._stopped:
+            raise _ChildError("stopped")
+        try:
+            child = self._idle.get_nowait()
+        except queue.Empty:
+            child = _Child(self._command)
+            self._children.append(child)
+        try:
+            results: list[R] = child.call(chunk, self._timeout_s)
+        except BaseException:
+            child.kill()
+            raise
+        self._idle.put(child)
+        return results
+
+
+class _ChildError(Exception):
+    """The child did not come back with a result; the message says why, for the person who asked."""
+
+
+class _Child:
+    """One child process; it reads pickled chunks and writes pickled lists of results."""
+
+    def __init__(self, command: list[str]) -> None:
+        # The child finds the modules where this process does.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests: IO[bytes] = self._process.stdin
+        self._results: IO[bytes] = self._process.stdout
+
+    def call(self, chunk: list[Any], timeout_s: float) -> list[Any]:
+        try:
+            pickle.dump(chunk, self._requests)
+            self._requests.flush()
+            ready, _, _ = select.select([self._results], [], [], timeout_s)
+            if not ready:
+                raise _ChildError(f"not read within {timeout_s:.0f} seconds")
+            results: list[Any] = pickle.load(self._results)  # noqa: S301 (our own child's)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise _ChildError("crashes the program that reads it") from error
+        return results
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        # A thread may still be reading or writing; it finds the pipe's end and closes nothing of its own.
+        for pipe in (self._requests, self._results):
+            with suppress(OSError, ValueError):
+                pipe.close()
+
+
+def _serve(module: str, name: str, memory_bytes: int) -> None:
+    """Be a child: answer chunks on standard input until it ends."""
+    # Ctrl-C reaches the whole process group; it is the parent who decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit_memory(memory_bytes)
+    requests, results = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # What a parser prints must not get between the results.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    function = getattr(import_module(module), name)
+    while True:
+        try:
+            chunk = pickle.load(requests)  # noqa: S301 (our own parent's)
+        except EOFError:
+            return
+        pickle.dump([function(item) for item in chunk], results, protocol=pickle.HIGHEST_PROTOCOL)
+        results.flush()
+
+
+def _limit_memory(limit_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = limit_bytes if most == resource.RLIM_INFINITY else min(limit_bytes, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))

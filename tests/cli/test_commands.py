@@ -1,0 +1,466 @@
+"""Every command in this process: what it prints where, its JSON, and its exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+
+from docqa.cli import main
+from docqa.cli.commands import docqa
+
+LEASE = "# Lease\n\nThe lease ends in May. The rent is 20 a year.\n"
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, library: Path) -> Cli:
+    """Run a command line on the test's library, with `given` on standard input."""
+
+    def run(*arguments: object, given: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+        monkeypatch.setenv("DOCQA_LIBRARY", str(library))
+        capfdbinary.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments])
+        out, err = capfdbinary.readouterr()
+        return Outcome(int(ended.value.code or 0), out.decode(), err.decode())
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "folder"
+    made.mkdir()
+    (made / "lease.md").write_text(LEASE)
+    (made / "boiler.txt").write_text("The boiler stands in the garden.\n")
+    (made / "empty.txt").write_text("")
+    return made
+
+
+@pytest.fixture
+def filled(cli: Cli, folder: Path) -> Cli:
+    """The command line with both documents in the library."""
+    assert cli("index", folder).code == 0
+    return cli
+
+
+def commands(command: click.Command = docqa, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+
+
+# --- help ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_every_command_and_option_says_what_it_is_for(name: str, command: click.Command) -> None:
+    assert command.help
+    assert command.get_short_help_str()
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith(".") or parameter.name in ("version", "help")
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_help_is_shown_and_fits_a_terminal(cli: Cli, name: str) -> None:
+    shown = cli(*name.split(), "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("Usage: docqa")
+    assert max(map(len, shown.out.splitlines())) <= 100
+
+
+def test_no_command_shows_the_help(cli: Cli) -> None:
+    assert cli().out == cli("--help").out
+
+
+def test_the_version_is_shown(cli: Cli) -> None:
+    from importlib.metadata import version
+
+    assert version("docqa") in cli("--version").out
+
+
+# --- index --------------------------------------------------------------------------------------------------
+
+
+def test_index_prints_its_outcome_and_narrates_beside_it(cli: Cli, folder: Path, library: Path) -> None:
+    done = cli("index", folder)
+    assert done.code == 0
+    assert done.out.startswith("2 indexed, 0 unchanged, 0 removed, 1 skipped")
+    assert "library.docqa holds 2 documents in 2 passages" in done.out
+    assert done.err.splitlines()[0] == "3 files found"
+    assert any("empty.txt: no text in it" in line for line in done.err.splitlines())
+    assert library.exists()
+
+
+def test_index_in_json_has_this_shape(cli: Cli, folder: Path, library: Path) -> None:
+    report = cli("index", folder, "--json").json
+    seconds = report.pop("seconds")
+    assert seconds > 0
+    assert report == {
+        "library": str(library),
+        "indexed": 2,
+        "unchanged": 0,
+        "removed": 0,
+        "skipped": [[str(folder / "empty.txt"), "no text in it"]],
+        "bytes": (folder / "lease.md").stat().st_size + (folder / "boiler.txt").stat().st_size,
+        "documents": 2,
+        "passages": 2,
+    }
+
+
+def test_indexing_what_is_not_there_is_a_usage_error(cli: Cli, tmp_path: Path) -> None:
+    done = cli("index", tmp_path / "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "does not exist" in done.err
+
+
+# --- ask ----------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, folder: Path, tiny_reader: Path) -> None:
+    done = filled("ask", "--json", "--reader", tiny_reader, "When does the lease end?")
+    assert (done.code, done.err) == (0, "")
+    result = done.json
+    assert list(result) == ["question", "answers", "passages", "library", "reader", "timing_ms", "notices"]
+    assert list(result["reader"]) == ["name", "precision", "lengths"]
+    assert list(result["timing_ms"]) == ["retrieve", "read", "total"]
+    assert (result["question"], result["library"]) == ("When does the lease end?", str(library))
+    assert (result["passages"], result["notices"], result["reader"]["lengths"]) == ([], [], None)
+    assert len(result["answers"]) == 5
+    for answer in result["answers"]:
+        assert list(answer) == ["text", "confidence", "sources", "retriever_score", "reader_score"]
+        assert 0 <= answer["confidence"] <= 1
+        for source in answer["sources"]:
+            assert list(source) == [
+                *("path", "media_type", "page", "line", "heading", "start", "end", "sha256"),
+                *("context", "context_start", "state"),
+            ]
+            assert source["path"] == str(folder / "lease.md")
+            assert (source["heading"], source["page"], source["state"]) == ("Lease", None, "unchanged")
+            start = source["start"] - source["context_start"]
+            assert answer["text"] in source["context"][start:]
+
+
+def test_an_answer_shows_quote_context_and_place(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.chdir(folder)
+    done = filled("ask", "--reader", tiny_reader, "--top", 1, "When", "does", "the", "lease", "end?")
+    first, _, place = done.out.splitlines()[:3]
+    assert first.startswith("1. ")
+    assert first.endswith("%")
+    assert place.strip().startswith("lease.md, line ")
+    assert "\x1b" not in done.out
+
+
+def test_no_match_is_exit_code_1_and_says_so(filled: Cli, tiny_reader: Path) -> None:
+    done = filled("ask", "--reader", tiny_reader, "zebra")
+    assert (done.code, done.err) == (1, "")
+    assert "Not in your documents" in done.out
+
+
+def test_no_answer_shows_the_closest_passages(filled: Cli, tiny_reader: Path) -> None:
+    done = filled("ask", "--reader", tiny_reader, "--min-confidence", 1, "lease")
+    assert done.code == 1
+    assert "come closest" in done.out
+    assert "lease.md" in done.out
+
+
+def test_questions_from_input_are_answered_line_by_line_by_one_reader(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docqa.reader import weights
+
+    loads = []
+    load = weights.load
+    monkeypatch.setattr(weights, "load", lambda reader: loads.append(reader) or load(reader))
+    done = filled("ask", "--jsonl", "--reader", tiny_reader, given=b"the lease?\n\nzebra\n  boiler \r\n")
+    results = [json.loads(line) for line in done.out.splitlines()]
+    assert [result["question"] for result in results] == ["the lease?", "zebra", "boiler"]
+    assert [bool(result["answers"]) for result in results] == [True, False, True]
+    assert done.code == 0
+    assert len(loads) == 1
+
+
+def test_questions_from_input_of_which_none_is_answered_are_exit_code_1(filled: Cli, tiny_reader: Path) -> None:
+    assert filled("ask", "--jsonl", "--reader", tiny_reader, given=b"zebra\nheron\n").code == 1
+
+
+def test_input_that_is_not_utf8_is_still_a_question(filled: Cli, tiny_reader: Path) -> None:
+    done = filled("ask", "--jsonl", "--reader", tiny_reader, given=b"caf\xe9 lease\n")
+    assert done.code == 0
+    assert done.json["question"] == "caf\ufffd lease"
+
+
+def test_an_argument_that_is_not_utf8_is_still_a_question(filled: Cli, tiny_reader: Path) -> None:
+    assert filled("ask", "--json", "--reader", tiny_reader, "caf\udce9 lease").code == 0
+
+
+@pytest.mark.parametrize("question", ["", " ", "?!", "___"])
+def test_a_question_without_words_is_a_usage_error(filled: Cli, question: str) -> None:
+    for command in ("ask", "search"):
+        done = filled(command, question)
+        assert (done.code, done.out) == (2, "")
+        assert "no words" in done.err
+
+
+@pytest.mark.parametrize(
+    "question", ["lease C++", "a:b lease", "lease -x", '"unbalanced lease', "(lease", "lease AND", "lease*"]
+)
+def test_operators_in_a_question_do_no_harm(filled: Cli, tiny_reader: Path, question: str) -> None:
+    for command in (("ask", "--reader", tiny_reader), ("search",)):
+        done = filled(*command, "--", question)
+        assert done.code == 0
+        assert "lease.md" in done.out
+
+
+def test_an_endless_question_is_shortened_with_notices_beside_the_data(filled: Cli, tiny_reader: Path) -> None:
+    question = "lease " + " ".join(f"w{number}" for number in range(20_000))
+    done = filled("ask", "--json", "--reader", tiny_reader, question)
+    assert done.code == 0
+    assert len(done.json["notices"]) == 2
+    assert [line.startswith("the question is long") for line in done.err.splitlines()] == [True, True]
+
+
+def test_a_reader_that_is_not_there_is_exit_code_3(filled: Cli, tmp_path: Path) -> None:
+    done = filled("ask", "--reader", tmp_path / "nowhere", "lease")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("docqa: no reader")
+
+
+# --- search, show, ls, status, rm ---------------------------------------------------------------------------
+
+
+def test_search_in_json_has_this_shape(filled: Cli, library: Path) -> None:
+    found = filled("search", "--json", "lease").json
+    assert list(found) == ["question", "passages", "library"]
+    assert (found["question"], found["library"]) == ("lease", str(library))
+    [match] = found["passages"]
+    assert list(match) == ["source", "score"]
+    assert match["source"]["context"] == LEASE.removeprefix("# ").strip()
+    assert match["source"]["start"] == match["source"]["context_start"] == 0
+
+
+def test_search_that_finds_nothing_is_exit_code_1(filled: Cli) -> None:
+    done = filled("search", "zebra")
+    assert (done.code, done.out) == (1, "No passage matches.\n")
+
+
+def test_show_prints_the_text(filled: Cli, folder: Path) -> None:
+    assert filled("show", folder / "boiler.txt").out.strip() == "The boiler stands in the garden."
+    shown = filled("show", "--json", folder / "boiler.txt").json
+    assert shown["document"]["path"] == str(folder / "boiler.txt")
+    assert shown["text"].startswith("The boiler")
+
+
+def test_showing_what_is_not_there_is_a_usage_error(filled: Cli, folder: Path) -> None:
+    done = filled("show", folder / "nothing.txt")
+    assert (done.code, done.out) == (2, "")
+    assert "not in the library" in done.err
+
+
+def test_ls_lists_documents(filled: Cli, folder: Path) -> None:
+    lines = filled("ls").out.splitlines()
+    assert [line.split("/")[-1] for line in lines] == ["boiler.txt", "lease.md"]
+    listed = filled("ls", "--json", folder / "lease.md").json["documents"]
+    assert [document["path"] for document in listed] == [str(folder / "lease.md")]
+    assert list(listed[0]) == ["path", "media_type", "size", "mtime_ns", "sha256", "characters", "passages"]
+
+
+def test_status_tells_what_is_there_and_what_is_not(filled: Cli, library: Path) -> None:
+    shown = filled("status").out
+    assert "documents  2" in shown
+    assert "no problem found" in shown
+    assert "empty.txt: no text in it" in shown
+    status = filled("status", "--json").json
+    assert (status["library"], status["documents"], status["problems"]) == (str(library), 2, [])
+    assert len(status["skipped"]) == 1
+
+
+def test_rm_takes_out_documents(filled: Cli, folder: Path) -> None:
+    done = filled("rm", "--json", folder / "lease.md")
+    assert (done.code, done.json) == (0, {"removed": [str(folder / "lease.md")]})
+    assert (folder / "lease.md").exists()
+    assert filled("rm", folder / "lease.md").code == 1
+
+
+# --- libraries that are none --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("ask", "lease"), ("search", "lease"), ("ls",), ("status",), ("rm", "x"), ("show", "x")]
+)
+def test_no_library_is_exit_code_3_and_says_how_to_make_one(cli: Cli, library: Path, command: tuple[str, ...]) -> None:
+    done = cli(*command)
+    assert (done.code, done.out) == (3, "")
+    assert f"no library at {library}; make one with: docqa index FOLDER" in done.err
+    assert not library.exists()
+
+
+@pytest.mark.parametrize("command", [("ask", "lease"), ("search", "lease"), ("status",), ("index", ".")])
+def test_a_folder_or_another_file_as_library_is_exit_code_3(
+    cli: Cli, tmp_path: Path, command: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    text = tmp_path / "notes.txt"
+    text.write_text("Dear diary")
+    for path, reason in ((tmp_path, "is a folder"), (text, "is not a docqa library")):
+        done = cli(*command, "--library", path)
+        assert (done.code, done.out) == (3, "")
+        assert reason in done.err
+    assert text.read_text() == "Dear diary"
+
+
+def test_an_empty_library_has_no_answer(cli: Cli, tmp_path: Path, tiny_reader: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    assert cli("index", tmp_path / "nothing").code == 0
+    assert cli("ask", "--reader", tiny_reader, "lease").code == 1
+    assert cli("search", "lease").code == 1
+    assert cli("ls").out == ""
+    assert "documents  0" in cli("status").out
+
+
+def test_the_library_can_be_named_before_or_after_the_command(filled: Cli, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.docqa"
+    assert filled("--library", other, "index", folder / "boiler.txt").code == 0
+    assert len(filled("ls", "--json").json["documents"]) == 2
+    assert len(filled("ls", "--json", "--library", other).json["documents"]) == 1
+    assert len(filled("--library", other, "ls", "--json").json["documents"]) == 1
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(cli: Cli) -> None:
+    for arguments in (("nonsense",), ("ls", "--nonsense"), ("ask", "--top", "0", "x"), ("index",)):
+        done = cli(*arguments)
+        assert (done.code, done.out) == (2, "")
+        assert done.err
+
+
+# --- colours ------------------------------------------------------------------------------------------------
+
+
+def test_colours_are_used_when_asked_for_and_only_then(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ("ask", "--reader", tiny_reader, "lease")
+    assert "\x1b[" not in filled(*ask).out
+    assert "\x1b[" in filled(*ask, "--color", "always").out
+    assert "\x1b[" not in filled(*ask, "--color", "never").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in filled(*ask, "--color", "auto").out
+    assert "\x1b[" in filled(*ask, "--color", "always").out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"), [("NO_COLOR", "1", False), ("NO_COLOR", "", None), ("TERM", "dumb", False)]
+)
+def test_the_environment_can_turn_colours_off(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, wanted: bool | None
+) -> None:
+    from docqa.cli.render import wants_color
+
+    monkeypatch.setenv("TERM", "xterm")
+    assert wants_color("auto") is None
+    monkeypatch.setenv(variable, value)
+    assert wants_color("auto") is wanted
+    assert (wants_color("always"), wants_color("never")) == (True, False)
+
+
+# --- hostile documents and names ----------------------------------------------------------------------------
+
+ATTACK = "\x1b[2J\x1b]0;title\x07\x1b]52;c;cm0gLXJm\x07\x1b]8;;http://evil\x1b\\link\x9b31m\x08\x0c\x7f\u202e\u2066\u200f\x00"
+MARKUP = "[bold]loud[/bold] [@click=app.quit]here[/] [/foo]"
+
+
+def obeyed(text: str) -> set[str]:
+    """What a terminal might obey, new lines and tabs aside."""
+    return {
+        character
+        for character in text
+        if (unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and character not in "\n\t")
+        or character in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+    }
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A document full of control sequences whose name is no better, and a skipped file of such a name."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    name = f"evil {ATTACK[:-1]} [red]name[/red]\n\udcff.txt".replace("/", "|")
+    text = f"The lease {ATTACK} ends {MARKUP} in May. The rent {ATTACK} is {MARKUP} 20.\n"
+    (folder / name).write_bytes(text.replace("\x00", "").encode() + b"\x1b[31m")
+    (folder / f"skipped {name}").write_bytes(b"")
+    (folder / "page.html").write_text(f"<h1>lease {ATTACK}</h1><p>The lease {ATTACK} &#27;[31m &#x202e; ends.</p>")
+    (folder / "head.md").write_text(f"# lease {ATTACK}\n\nThe lease {ATTACK} ends {MARKUP}.\n")
+    return folder
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_of_a_hostile_document_or_name_is_obeyed_by_the_terminal(
+    cli: Cli, hostile: Path, tiny_reader: Path, as_json: bool
+) -> None:
+    name = next(path for path in hostile.iterdir() if path.name.startswith("evil"))
+    flag = ("--json",) if as_json else ()
+    runs = [
+        cli("index", hostile, *flag),
+        cli("ask", "--reader", tiny_reader, "--top", 30, "When does the lease end?", *flag),
+        cli("ask", "--reader", tiny_reader, "--min-confidence", 1, "lease", *flag),
+        cli("search", "lease", *flag),
+        cli("ls", *flag),
+        cli("status", *flag),
+        cli("show", name, *flag),
+        cli("show", hostile / "page.html", *flag),
+        cli("show", hostile / f"{name} not there"),
+        cli("ls", hostile, name),
+        cli("index", f"{name} not there"),
+        cli("rm", name, *flag),
+    ]
+    for run in runs:
+        assert run.out + run.err
+        assert obeyed(run.out) == set()
+        assert obeyed(run.err) == set()
+    if as_json:
+        assert all(run.out.isascii() for run in runs)
+    else:
+        assert "\\x1b]52;c;cm0gLXJm\\x07" in runs[6].out
+        assert MARKUP in runs[6].out
+        # Names are shown on one line, whatever they hold.
+        assert len(runs[4].out.splitlines()) == 3
+
+
+def test_colours_do_not_let_the_rest_through(cli: Cli, hostile: Path, tiny_reader: Path) -> None:
+    cli("index", hostile)
+    shown = cli("ask", "--reader", tiny_reader, "--color", "always", "--top", 30, "When does the lease end?").out
+    assert "\x1b[" in shown
+    assert obeyed(click.unstyle(shown)) == set()
+
+
+def test_json_gives_a_script_the_characters_back(cli: Cli, hostile: Path) -> None:
+    cli("index", hostile)
+    paths = {document["path"] for document in cli("ls", "--json").json["documents"]}
+    assert paths == {str(path) for path in hostile.iterdir() if not path.name.startswith("skipped")}

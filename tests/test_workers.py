@@ -1,0 +1,86 @@
+"""Child processes: results in order, and nothing a child does takes the caller along."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+from docqa.workers import WorkerPool
+
+
+def work(item: str) -> str:
+    """What the children do; the item says what befalls them."""
+    kind, _, argument = item.partition(" ")
+    match kind:
+        case "echo":
+            return argument
+        case "pid":
+            return str(os.getpid())
+        case "print":
+            print(argument)
+            sys.stdout.flush()
+            return "printed"
+        case "hang":
+            time.sleep(600)
+        case "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "eat":
+            return str(len(bytearray(8 << 30)))
+        case "once" if not os.path.exists(argument):
+            open(argument, "w").close()
+            os._exit(1)
+    return kind
+
+
+def note(item: str, reason: str) -> str:
+    return f"{item}: {reason}"
+
+
+def pool(**options: float) -> WorkerPool[str, str]:
+    return WorkerPool(work, note, workers=2, **options)
+
+
+def chunks(*items: str, size: int = 2) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def results(*items: str, size: int = 2, **options: float) -> list[str]:
+    return [result for chunk in pool(**options).map(chunks(*items, size=size)) for result in chunk]
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    assert results(*(f"echo {number}" for number in range(50)), size=3) == [str(number) for number in range(50)]
+
+
+def test_work_is_done_elsewhere() -> None:
+    assert str(os.getpid()) not in results("pid", "pid")
+
+
+def test_a_crash_costs_only_the_item_that_caused_it() -> None:
+    assert results("echo a", "crash", "echo b", size=3) == ["a", "crash: crashes the program that reads it", "b"]
+
+
+def test_a_hanging_item_is_given_up() -> None:
+    assert results("hang", "echo a", timeout_s=2.0) == ["hang: not read within 2 seconds", "a"]
+
+
+def test_memory_is_limited() -> None:
+    assert results("eat", "echo a", memory_bytes=1 << 30)[1] == "a"
+    assert results("eat", memory_bytes=1 << 30)[0].startswith("eat: ")
+
+
+def test_an_item_that_fails_once_is_tried_again(tmp_path: object) -> None:
+    assert results(f"once {tmp_path}/mark", size=1) == ["once"]
+
+
+def test_what_a_child_prints_is_not_taken_for_a_result() -> None:
+    assert results("print hello", "echo a") == ["printed", "a"]
+
+
+def test_leaving_early_waits_for_nothing() -> None:
+    # If it did wait, this test would not end.
+    stream = pool(timeout_s=86_400).map(chunks("echo a", "hang", "hang", "hang", size=1))
+    assert next(stream) == ["a"]
+    stream.close()
