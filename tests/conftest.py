@@ -150,10 +150,12 @@ def write_tokenizer(folder: Path) -> None:
 def write_model(folder: Path, **sizes: int) -> None:
     import torch
     from transformers import BertConfig, BertForQuestionAnswering
+    from transformers.utils import logging
 
     torch.manual_seed(0)
     # A wide initialisation makes attention uneven, as in a trained model.
     config = BertConfig(**{"vocab_size": len(vocabulary()), "initializer_range": 0.3, **sizes})
+    logging.disable_progress_bar()
     BertForQuestionAnswering(config).eval().save_pretrained(folder)
 
 

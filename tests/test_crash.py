@@ -44,21 +44,24 @@ def killed_after(seconds):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-for number in range(90):
+for number in range(250):
     write(number)
 started = time.perf_counter()
 index(fresh)
 whole = time.perf_counter() - started
 interrupted, documents = 0, []
-for round in range(int(sys.argv[4])):
-    interrupted += killed_after(dice.uniform(0, whole))
+while interrupted < int(sys.argv[4]):
+    # A run that was faster than its killer does not count.
+    interrupted += killed_after(dice.uniform(0, 0.8 * whole))
+    if interrupted == 4:
+        index(library)  # from here on there is something to lose
     if library.exists():
         with DocQA(library) as opened:
             status = opened.status()
         assert status.problems == (), status.problems
         documents.append(status.documents)
     # There is always something left to do: changed, new and deleted files.
-    for number in dice.sample(range(120), 25):
+    for number in dice.sample(range(300), 120):
         write(number)
     for path in dice.sample(sorted(folder.iterdir()), 5):
         path.unlink()
@@ -67,7 +70,7 @@ for round in range(int(sys.argv[4])):
 index(library)
 fresh.unlink()
 index(fresh)
-print(json.dumps([interrupted, documents, portrait(library) == portrait(fresh)]))
+print(json.dumps([documents, portrait(library) == portrait(fresh)]))
 """
 
 
@@ -83,8 +86,8 @@ def test_after_any_kill_the_library_is_sound_and_the_next_run_resumes(
         [python, "-c", DRIVER, *paths, str(KILLS)], env=guarded_environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    interrupted, documents, alike = json.loads(done.stdout.splitlines()[-1])
+    documents, alike = json.loads(done.stdout.splitlines()[-1])
     assert alike
-    # Most kills must have hit a run at work, and some of them with a part of it committed.
-    assert interrupted >= KILLS // 2
-    assert any(0 < each for each in documents)
+    assert len(documents) > KILLS // 2
+    # Some kills left a part of a run committed.
+    assert len(set(documents)) > 3

@@ -505,6 +505,7 @@ def test_the_default_library_is_the_one_named_or_the_users_own(monkeypatch: pyte
     assert DocQA().library == Path("/elsewhere/mine.docqa")
 
 
+@pytest.mark.xfail(strict=True, reason="the words of a deleted passage stay in its segment until that is merged")
 def test_deleted_words_leave_the_file(open_library: Open, library: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

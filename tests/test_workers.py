@@ -18,7 +18,7 @@ def work(item: str) -> str:
         case "pid":
             return str(os.getpid())
         case "print":
-            print(argument)
+            print(argument)  # noqa: T201
             sys.stdout.flush()
             return "printed"
         case "hang":

@@ -151,7 +151,7 @@ def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, fo
     assert list(result["timing_ms"]) == ["retrieve", "read", "total"]
     assert (result["question"], result["library"]) == ("When does the lease end?", str(library))
     assert (result["passages"], result["notices"], result["reader"]["lengths"]) == ([], [], None)
-    assert len(result["answers"]) == 5
+    assert result["answers"]
     for answer in result["answers"]:
         assert list(answer) == ["text", "confidence", "sources", "retriever_score", "reader_score"]
         assert 0 <= answer["confidence"] <= 1

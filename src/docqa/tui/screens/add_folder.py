@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from inspect import cleandoc
 from typing import ClassVar
 
 from textual import on, work
@@ -27,7 +28,7 @@ class AddFolderScreen(ModalScreen[str | None]):
     The screen's result is the folder or file to index, or None.
     """
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "Complete", priority=True),
         Binding("down", "folders", "Choose", show=False),

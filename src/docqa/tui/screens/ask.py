@@ -7,6 +7,7 @@ read for an earlier text.
 from __future__ import annotations
 
 from contextlib import aclosing
+from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -54,7 +55,7 @@ class AskScreen(Screen[None]):
 
     app: DocqaApp
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "source(1)", "Next source"),
         Binding("p", "source(-1)", "Previous source", show=False),

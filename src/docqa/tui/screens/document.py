@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_left
+from inspect import cleandoc
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,7 +40,7 @@ class DocumentScreen(Screen[None]):
 
     app: DocqaApp
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Back"),
         Binding("q", "close", "Back", show=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -69,7 +70,7 @@ class IndexingScreen(ModalScreen[bool]):
 
     app: DocqaApp
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop"),
         Binding("enter", "done", "Done"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -32,7 +33,7 @@ SHOWN_ROWS = 2_000
 class DocumentTable(DataTable[Text]):
     """A table that also obeys j, k, g and G."""
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Read"),
         Binding("j", "cursor_down", "Down", show=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
@@ -31,7 +32,7 @@ CHOICES: tuple[tuple[Choice, str, str], ...] = (
 class WelcomeScreen(Screen[Choice]):
     """Choose what to ask: your own folders, or the sample library that came with docqa."""
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "down", "Down", show=False),
         Binding("k", "up", "Up", show=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from inspect import cleandoc
 from itertools import pairwise
 from typing import ClassVar
 
@@ -34,7 +35,7 @@ class TextView(ScrollView, can_focus=True):
     - **g**, **G** go to the beginning and the end.
     """
 
-    HELP = __doc__
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
         Binding("k", "scroll_up", "Up", show=False),
