@@ -17,7 +17,7 @@ from docqa import events, files
 from docqa.answers import rank, source
 from docqa.errors import LibraryError, UsageError
 from docqa.extract import is_plain_text
-from docqa.passages import headings, line_marks
+from docqa.passages import headings, line_marks, place
 from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
@@ -33,7 +33,7 @@ from docqa.records import (
     Timing,
     Verdict,
 )
-from docqa.retriever import SqliteRetriever
+from docqa.retriever import Retriever, SqliteRetriever
 from docqa.store import Known, Store
 from docqa.terms import ANALYSIS_VERSION, document_terms
 from docqa.workers import WorkerPool
@@ -167,7 +167,7 @@ class DocQA:
         with store.transaction():
             retriever = SqliteRetriever(store)
             for path in gone:
-                retriever.delete(store.remove_document(known[path].document_id))
+                _remove(store, retriever, known[path].document_id)
             retriever.commit()
             for root in roots:
                 store.forget_skipped(root)
@@ -199,7 +199,13 @@ class DocQA:
         notices = []
         if len(parsed.terms) > QUESTION_TERMS:
             notices.append(f"the question is long: only its first {QUESTION_TERMS} different words were looked for")
-        candidates = self._candidates(parsed, options.get("passages", PASSAGES))
+        count = options.get("passages", PASSAGES)
+        candidates = self._candidates(parsed, count)
+        if not candidates and parsed.phrases:
+            notices.append(
+                "no passage holds the words between quotation marks as they stand: they were looked for singly"
+            )
+            candidates = self._candidates(replace(parsed, phrases=()), count)
         retrieved = time.perf_counter()
         yield events.CandidatesFound(candidates)
 
@@ -288,7 +294,7 @@ class DocQA:
             known = store.known(path)
             retriever = SqliteRetriever(store)
             for entry in known.values():
-                retriever.delete(store.remove_document(entry.document_id))
+                _remove(store, retriever, entry.document_id)
             retriever.commit()
             store.forget_skipped(path)
         return sorted(known)
@@ -438,7 +444,7 @@ def _write(
                     written.append(events.FileUnchanged(path, size))
                 case Prepared(document, extraction):
                     if earlier is not None:
-                        retriever.delete(store.remove_document(earlier.document_id))
+                        _remove(store, retriever, earlier.document_id)
                     _add(store, retriever, outcome)
                     written.append(
                         events.FileIndexed(document.path, document.passages, document.size, extraction.remarks)
@@ -447,16 +453,26 @@ def _write(
     return written
 
 
-def _add(store: Store, retriever: SqliteRetriever, prepared: Prepared) -> None:
+def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
     extraction, bounds = prepared.extraction, prepared.bounds
     marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
     document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)
-    stem = Path(prepared.document.path).stem
     for passage_id, (start, end), heading in zip(
         store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
     ):
-        # A passage is found by what stands above it too: its headings and the file's name.
-        retriever.upsert(passage_id, document_terms(f"{stem}\n{heading}\n{extraction.text[start:end]}"))
+        retriever.add(passage_id, _index_terms(prepared.document.path, heading, extraction.text[start:end]))
+
+
+def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
+    for passage in store.passages_of(document_id):
+        heading = place(passage, passage.start).heading or ""
+        retriever.delete(passage.id, _index_terms(passage.document.path, heading, passage.text))
+    store.remove_document(document_id)
+
+
+def _index_terms(path: str, heading: str, text: str) -> list[str]:
+    """A passage's terms: it is found by what stands above it too, its headings and the file's name."""
+    return document_terms(f"{Path(path).stem}\n{heading}\n{text}")
 
 
 class _Tally:

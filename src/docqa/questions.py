@@ -15,7 +15,7 @@ from fnmatch import translate
 
 from docqa.errors import UsageError
 from docqa.records import Document
-from docqa.terms import document_terms, question_terms
+from docqa.terms import document_terms, question_terms, words
 
 _PHRASE = re.compile(r'(?<!\S)(-?)"([^"]*\w[^"]*)"')
 _FILTER = re.compile(r"(?<!\S)(in|type|since):(\S*)", re.IGNORECASE)
@@ -56,7 +56,7 @@ class Filters:
 class Question:
     """A question taken apart: `text` without its filters, for the reader; terms, for the retriever.
 
-    `phrases` must occur as they stand, but for case and white space; no `excluded` term may occur.
+    `phrases` must occur word for word, whatever the case, punctuation and white space; no `excluded` term may.
     """
 
     text: str
@@ -141,4 +141,5 @@ def _matches_type(wanted: str, document: Document) -> bool:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """A text's words with one space around each, so that a phrase of whole words can be looked for."""
+    return f" {' '.join(words(text))} "

@@ -4,9 +4,9 @@ The formula is rank_bm25's `BM25Okapi` (Robertson's, with k1 and b) under Lucene
 negative. Its class keeps the collection in memory and walks all of it for every query; here the postings
 stand in the library in segments, a query reads those of its own terms, and numpy scores them.
 
-A segment covers the passages of one commit, whose ids follow each other. It is written once: deleting a
-passage sets its length to zero, and merging small segments drops what has been deleted. Document frequencies
-are counted from what is alive, so scores do not depend on the library's history.
+A segment covers the passages of one commit, whose ids follow each other; small ones are merged. A deleted
+passage leaves no trace but a length of zero: its entries are taken out of the postings of its terms, so scores
+do not depend on the library's history, and no word of a removed document stays behind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from operator import itemgetter
@@ -29,6 +29,10 @@ from docqa.store import SegmentRow, Store
 
 Integers = NDArray[np.int64]
 
+# BM25's saturation of frequencies and its normalisation by length, chosen by recall on SQuADShifts' new Wikipedia
+# articles and ten articles of SQuAD 2.0's training set: passages are alike in length, and repeat little.
+K1, B = 0.9, 0.5
+
 # Segments are merged when this many of similar size stand beside each other.
 MERGE_FACTOR = 8
 
@@ -36,11 +40,11 @@ MERGE_FACTOR = 8
 class Retriever(Protocol):
     """A search engine for passages. It sees terms only: analysis is docqa's own, so every engine ranks alike."""
 
-    def upsert(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Add a passage, or replace its terms."""
+    def add(self, passage_id: int, terms: Sequence[str]) -> None:
+        """Add a passage under an id that was never used before; one without terms cannot be found."""
 
-    def delete(self, passage_ids: Iterable[int]) -> None:
-        """Remove passages; unknown ids are no error."""
+    def delete(self, passage_id: int, terms: Sequence[str]) -> None:
+        """Remove a passage, given the terms it was added with; an unknown one is no error."""
 
     def commit(self) -> None:
         """Make all changes since the last commit visible to searches."""
@@ -66,11 +70,14 @@ class BM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     makes it from statistics alone, to score postings that are kept elsewhere.
     """
 
+    def __init__(self, corpus: Sequence[Sequence[str]], k1: float = K1, b: float = B) -> None:
+        super().__init__(corpus, k1=k1, b=b)
+
     @classmethod
     def of_collection(cls, passages: int, terms: int, frequencies: Mapping[str, int]) -> BM25:
         """Make a scorer for a collection of `passages` with `terms` in all; `frequencies` by document."""
         scorer = cls.__new__(cls)
-        scorer.k1, scorer.b = 1.5, 0.75
+        scorer.k1, scorer.b = K1, B
         scorer.corpus_size, scorer.avgdl = passages, terms / passages
         scorer.idf = {}
         scorer._calc_idf(frequencies)
@@ -106,25 +113,24 @@ class SqliteRetriever:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._added: dict[int, Sequence[str]] = {}
-        self._deleted: set[int] = set()
+        self._deleted: dict[int, Sequence[str]] = {}
 
-    def upsert(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Add a passage, or replace its terms; one without terms cannot be found."""
-        self._deleted.add(passage_id)
+    def add(self, passage_id: int, terms: Sequence[str]) -> None:
+        """Add a passage under an id that was never used before."""
         self._added[passage_id] = terms
 
-    def delete(self, passage_ids: Iterable[int]) -> None:
-        """Remove passages."""
-        for passage_id in passage_ids:
-            self._deleted.add(passage_id)
-            self._added.pop(passage_id, None)
+    def delete(self, passage_id: int, terms: Sequence[str]) -> None:
+        """Remove a passage, given the terms it was added with."""
+        self._deleted[passage_id] = terms
 
     def commit(self) -> None:
-        """Write one segment with what was added, mark what was deleted, and merge small segments."""
-        self._bury(np.array(sorted(self._deleted), dtype=np.int64))
+        """Take out what was deleted, write one segment with what was added, and merge small segments."""
+        if self._deleted:
+            for segment in map(_Segment.decode, self._store.segments()):
+                self._take_out(segment)
         for passages in _runs(self._added):
             self._store.add_segment(*_build(passages))
-        self._added, self._deleted = {}, set()
+        self._added, self._deleted = {}, {}
         while neighbours := _mergeable(self._store.segments()):
             self._merge([_Segment.decode(row) for row in neighbours])
 
@@ -134,7 +140,7 @@ class SqliteRetriever:
         passages = sum(segment.row.live for segment in segments)
         if not passages or k < 1:
             return []
-        matches = {term: [self._live(segment, term) for segment in segments] for term in dict.fromkeys(terms)}
+        matches = {term: [self._postings(segment, term) for segment in segments] for term in dict.fromkeys(terms)}
         scorer = BM25.of_collection(
             passages,
             sum(segment.row.terms for segment in segments),
@@ -167,28 +173,32 @@ class SqliteRetriever:
     def close(self) -> None:
         """Nothing is held beyond the store."""
 
-    def _live(self, segment: _Segment, term: str) -> tuple[Integers, Integers]:
-        """Return where in the segment a term occurs in living passages, and how often."""
+    def _postings(self, segment: _Segment, term: str) -> tuple[Integers, Integers]:
+        """Return where in the segment a term occurs, and how often."""
         row = self._store.postings(segment.row.id, term)
         if row is None:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        return _living(segment, *row)
+        return np.cumsum(decode(row[0])), decode(row[1])
 
-    def _bury(self, deleted: Integers) -> None:
-        for segment in map(_Segment.decode, self._store.segments()):
-            places = deleted - segment.row.first
-            places = places[(places >= 0) & (places < len(segment.lengths))]
-            if not segment.lengths[places].any():
-                continue
-            lengths = segment.lengths.copy()
-            lengths[places] = 0
-            live = int(np.count_nonzero(lengths))
-            if live:
-                self._store.update_segment(
-                    replace(segment.row, lengths=encode(lengths), live=live, terms=int(lengths.sum()))
-                )
-            else:
-                self._store.remove_segment(segment.row.id)
+    def _take_out(self, segment: _Segment) -> None:
+        """Take the deleted passages out of a segment's lengths and of their terms' postings."""
+        low, high = segment.row.first, segment.row.first + len(segment.lengths)
+        gone = {number - low: terms for number, terms in self._deleted.items() if low <= number < high}
+        dead = np.array([place for place in gone if segment.lengths[place]], dtype=np.int64)
+        if not len(dead):
+            return
+        lengths = segment.lengths.copy()
+        lengths[dead] = 0
+        live = int(np.count_nonzero(lengths))
+        if not live:
+            self._store.remove_segment(segment.row.id)
+            return
+        self._store.update_segment(replace(segment.row, lengths=encode(lengths), live=live, terms=int(lengths.sum())))
+        for term in {term for terms in gone.values() for term in terms}:
+            places, counts = self._postings(segment, term)
+            kept = lengths[places] > 0
+            row = (encode(_gaps(places[kept])), encode(counts[kept])) if kept.any() else None
+            self._store.replace_postings(segment.row.id, term, row)
 
     def _merge(self, segments: Sequence[_Segment]) -> None:
         """Write neighbouring segments as one, without what has been deleted from them."""
@@ -211,18 +221,14 @@ class SqliteRetriever:
     def _merged_postings(self, segments: Sequence[_Segment]) -> Iterator[tuple[str, bytes, bytes]]:
         """Join the segments' rows term by term, so that memory holds one term's postings at a time."""
         first = segments[0].row.first
-        rows = heapq.merge(*(self._living_rows(segment, first) for segment in segments), key=itemgetter(0))
+        rows = heapq.merge(*(self._shifted_rows(segment, first) for segment in segments), key=itemgetter(0))
         for term, group in groupby(rows, key=itemgetter(0)):
             _, places, frequencies = zip(*group, strict=True)
-            joined, counts = np.concatenate(places), np.concatenate(frequencies)
-            if len(joined):
-                order = np.argsort(joined, kind="stable")
-                yield term, encode(np.diff(joined[order], prepend=0)), encode(counts[order])
+            yield term, encode(_gaps(np.concatenate(places))), encode(np.concatenate(frequencies))
 
-    def _living_rows(self, segment: _Segment, first: int) -> Iterator[tuple[str, Integers, Integers]]:
+    def _shifted_rows(self, segment: _Segment, first: int) -> Iterator[tuple[str, Integers, Integers]]:
         for term, gaps, frequencies in self._store.all_postings(segment.row.id):
-            places, counts = _living(segment, gaps, frequencies)
-            yield term, places + (segment.row.first - first), counts
+            yield term, np.cumsum(decode(gaps)) + (segment.row.first - first), decode(frequencies)
 
 
 def encode(numbers: Integers) -> bytes:
@@ -243,12 +249,9 @@ def _damaged() -> LibraryError:
     return LibraryError("the library's postings are damaged; move it away and index your folders again")
 
 
-def _living(segment: _Segment, gaps: bytes, frequencies: bytes) -> tuple[Integers, Integers]:
-    places, counts = np.cumsum(decode(gaps)), decode(frequencies)
-    if len(places) != len(counts) or places.max(initial=0) >= len(segment.lengths) or places.min(initial=0) < 0:
-        raise _damaged()
-    live = segment.lengths[places] > 0
-    return (places, counts) if live.all() else (places[live], counts[live])
+def _gaps(places: Integers) -> Integers:
+    """The distances between places, the first one's from 0."""
+    return np.diff(places, prepend=0)
 
 
 def _runs(added: Mapping[int, Sequence[str]]) -> Iterator[list[tuple[int, Sequence[str]]]]:
@@ -279,7 +282,7 @@ def _build(
     pairs, counts = np.unique(occurring * len(lengths) + places, return_counts=True)
     term_numbers, places = np.divmod(pairs, len(lengths))
     borders = np.searchsorted(term_numbers, np.arange(len(numbers) + 1))
-    gaps = np.diff(places, prepend=0)
+    gaps = _gaps(places)
     gaps[borders[:-1]] = places[borders[:-1]]  # a term's first gap counts from the segment's start
     rows = zip(numbers, _encoded_parts(gaps, borders), _encoded_parts(counts, borders), strict=True)
     return first, encode(lengths), len(passages), int(lengths.sum()), iter(sorted(rows))

@@ -241,11 +241,9 @@ class Store:
         """Note a new time of change of a file whose bytes are the same."""
         self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
 
-    def remove_document(self, document_id: int) -> list[int]:
-        """Remove a document with its text, marks and passages; return the ids its passages had."""
-        gone = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY id", document_id)
+    def remove_document(self, document_id: int) -> None:
+        """Remove a document with its text, marks and passages."""
         self._run("DELETE FROM documents WHERE id = ?", document_id)
-        return [passage_id for (passage_id,) in gone]
 
     def known(self, root: str | None = None) -> dict[str, Known]:
         """Return what is remembered of every file, or of those at or below `root`, by path."""
@@ -443,6 +441,14 @@ class Store:
         """Return a term's encoded gaps and frequencies in a segment, None if it does not occur there."""
         rows = self._rows("SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
         return rows[0] if rows else None
+
+    def replace_postings(self, segment_id: int, term: str, row: tuple[bytes, bytes] | None) -> None:
+        """Replace a term's encoded gaps and frequencies in a segment, or remove them."""
+        self._run("DELETE FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
+        if row is not None:
+            self._run(
+                "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)", segment_id, term, *row
+            )
 
     def all_postings(self, segment_id: int) -> Iterator[tuple[str, bytes, bytes]]:
         """Yield a segment's rows (term, gaps, frequencies) by term."""

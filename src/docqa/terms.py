@@ -57,11 +57,15 @@ def _without_accents(word: str) -> str:
 _stems = _Stems()
 
 
+def words(text: str) -> list[str]:
+    """All words of a text, in order, in lower case."""
+    # Composing first keeps an accent typed as its own character from splitting its word in two.
+    return _WORD.findall(text.lower() if text.isascii() else unicodedata.normalize("NFC", text.lower()))
+
+
 def document_terms(text: str) -> list[str]:
     """All terms of a text, in order, repeated as they occur."""
-    # Composing first keeps an accent typed as its own character from splitting its word in two.
-    words = _WORD.findall(text.lower() if text.isascii() else unicodedata.normalize("NFC", text.lower()))
-    return [_stems[word] for word in words]
+    return [_stems[word] for word in words(text)]
 
 
 def question_terms(question: str) -> list[str]:
@@ -69,6 +73,6 @@ def question_terms(question: str) -> list[str]:
 
     Question words are dropped unless there is nothing else.
     """
-    words = _WORD.findall(unicodedata.normalize("NFC", question.lower()))
-    telling = [word for word in words if _without_accents(word) not in _QUESTION_WORDS] or words
+    asked = [_without_accents(word) for word in words(question)]
+    telling = [word for word in asked if word not in _QUESTION_WORDS] or asked
     return list(dict.fromkeys(_stems[word] for word in telling))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -38,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = docqa.main(arguments, prog_name="docqa", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.message = printable(error.message)  # it may name a file that the shell found
-        error.show()
+        message = io.StringIO()
+        error.show(message)
+        sys.stderr.write(printable(message.getvalue()))  # it may name a file that the shell found
         code = Exit.USAGE
     except click.Abort:
         code = Exit.INTERRUPTED

@@ -57,7 +57,7 @@ def rank_documents(task: BeirSet, depth: int = DEPTH) -> dict[str, list[str]]:
             retriever = SqliteRetriever(store)
             with store.writing(), store.transaction():
                 for number, text in enumerate(task.documents.values()):
-                    retriever.upsert(number + 1, document_terms(text))
+                    retriever.add(number + 1, document_terms(text))
                 retriever.commit()
             found = {query: retriever.search(question_terms(text), depth) for query, text in task.queries.items()}
         finally:

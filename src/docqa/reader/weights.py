@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,8 @@ def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
         )
     shape = BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
     # As the sizes' defaults are: whole numbers but for layer_norm_eps.
-    sound = all(type(size := getattr(shape, field.name)) is type(field.default) and size > 0 for field in fields(shape))
+    sizes, usual_sizes = asdict(shape).values(), asdict(BertShape()).values()
+    sound = all(type(size) is type(usual) and size > 0 for size, usual in zip(sizes, usual_sizes, strict=True))
     if not sound or shape.hidden_size % shape.num_attention_heads:
         raise ReaderError(f"{origin} describes no model that can be built: {shape}")
     return shape
