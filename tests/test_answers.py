@@ -17,10 +17,16 @@ PARIS = "Paris is the capital of France. It lies on the Seine."
 
 
 def candidate(
-    text: str, *, path: str = "/a.txt", start: int = 0, score: float = 1.0, id: int = 1, marks: tuple[Mark, ...] = ()
+    text: str,
+    *,
+    path: str = "/a.txt",
+    start: int = 0,
+    score: float = 1.0,
+    number: int = 1,
+    marks: tuple[Mark, ...] = (),
 ) -> Candidate:
     document = Document(path, "text/plain", 1, 1, f"digest of {path}", 1, 1)
-    return Candidate(Passage(id, document, start, start + len(text), text, marks), score)
+    return Candidate(Passage(number, document, start, start + len(text), text, marks), score)
 
 
 def rank(candidates: list[Candidate], spans: list[list[Span]], top: int) -> tuple[Answer, ...]:
@@ -64,7 +70,9 @@ def test_of_overlapping_spans_only_the_best_stays() -> None:
 def test_spans_of_overlapping_passages_are_one_place() -> None:
     late = PARIS[13:]
     answers = rank(
-        [candidate(PARIS), candidate(late, start=13, id=2)], [[span(PARIS, "France", 4)], [span(late, "France", 3)]], 5
+        [candidate(PARIS), candidate(late, start=13, number=2)],
+        [[span(PARIS, "France", 4)], [span(late, "France", 3)]],
+        5,
     )
     assert [(answer.text, len(answer.sources)) for answer in answers] == [("France", 1)]
 
@@ -86,7 +94,7 @@ def test_what_says_the_same_at_several_places_is_one_answer_with_several_sources
 
 
 def test_the_same_passage_in_two_files_is_one_answer_with_two_sources() -> None:
-    candidates = [candidate(PARIS, path="/b"), candidate(PARIS, path="/a", id=2)]
+    candidates = [candidate(PARIS, path="/b"), candidate(PARIS, path="/a", number=2)]
     [answer] = rank(candidates, [[span(PARIS, "Paris")], [span(PARIS, "Paris")]], 5)
     assert [each.path for each in answer.sources] == ["/a", "/b"]
 
@@ -101,7 +109,7 @@ def test_an_answer_tells_both_scores_of_its_first_source() -> None:
 
 
 def test_equal_scores_are_ordered_by_place_not_by_id() -> None:
-    candidates = [candidate("beta", path="/b", id=1), candidate("alpha", path="/a", id=2)]
+    candidates = [candidate("beta", path="/b", number=1), candidate("alpha", path="/a", number=2)]
     assert quotes(rank(candidates, [[between(0, 4)], [between(0, 5)]], 5)) == ["alpha", "beta"]
 
 
@@ -139,7 +147,9 @@ def ranked(listed: list[tuple[str, int, int, int, float]], order: random.Random 
         order.shuffle(places)
     for spans in passages.values():
         spans.sort(key=lambda each: (-each.logit, each.start, each.end))  # as the reader gives them
-    candidates = [candidate(PARIS[cut:], path=path, start=cut, id=number) for number, (path, cut) in enumerate(places)]
+    candidates = [
+        candidate(PARIS[cut:], path=path, start=cut, number=number) for number, (path, cut) in enumerate(places)
+    ]
     return rank(candidates, [passages[each] for each in places], 5)
 
 

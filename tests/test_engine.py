@@ -132,7 +132,7 @@ def test_a_library_brought_up_to_date_answers_like_one_made_afresh(
 
     dice, folder, library = random.Random(seed), tmp_path / "folder", tmp_path / "old.docqa"
     folder.mkdir()
-    words = "lease rent boiler garden river capital ends number word the of it".split()
+    words = ["lease", "rent", "boiler", "garden", "river", "capital", "ends", "number", "word", "the", "of", "it"]
 
     def write(path: Path) -> None:
         path.parent.mkdir(exist_ok=True)

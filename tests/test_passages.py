@@ -32,8 +32,8 @@ def marked_texts(draw: st.DrawFn) -> tuple[str, list[Mark]]:
     """A text of blocks with blank lines between them, with marks where blocks start: what extractors make."""
     text, marks = "", []
     for number in range(draw(st.integers(1, 8))):
-        for kind in draw(st.sets(st.sampled_from(("page", "heading", "line", "cell")))):
-            marks.append(Mark(kind, len(text), str(number + 1)))
+        kinds = draw(st.sets(st.sampled_from(("page", "heading", "line", "cell"))))
+        marks += [Mark(kind, len(text), str(number + 1)) for kind in sorted(kinds)]
         block = draw(st.lists(st.sampled_from(PIECES), min_size=1, max_size=20).map("".join)).strip()
         text += (block or "x") + "\n\n"
     return text, marks

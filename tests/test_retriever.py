@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def assert_ranks_alike(engine: SqliteRetriever, collection: dict[int, list[str]]
     assert [score for _, score in found] == pytest.approx([score for _, score in expected], rel=1e-9)
     # The order is the same wherever scores differ by more than rounding.
     wanted = dict(expected)
-    for (_, earlier), (later_id, later) in zip(found, found[1:], strict=False):
+    for (_, earlier), (later_id, later) in pairwise(found):
         assert earlier >= later
         assert wanted[later_id] == pytest.approx(later)
 
@@ -203,11 +204,16 @@ def test_what_is_added_and_deleted_before_a_commit_never_was(store: Store) -> No
 def test_a_rolled_back_change_leaves_the_ranking_alone(store: Store) -> None:
     change(store, {1: ["rent"]})
     before = SqliteRetriever(store).search(["rent"], 5)
-    with pytest.raises(ZeroDivisionError), store.transaction():
-        engine = SqliteRetriever(store)
-        engine.upsert(2, ["rent"])
-        engine.commit()
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.transaction():
+            engine = SqliteRetriever(store)
+            engine.upsert(2, ["rent"])
+            engine.commit()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert SqliteRetriever(store).search(["rent"], 5) == before
 
 

@@ -121,7 +121,8 @@ class SqliteRetriever:
 
     def delete(self, passage_id: int, terms: Sequence[str]) -> None:
         """Remove a passage, given the terms it was added with."""
-        self._deleted[passage_id] = terms
+        if self._added.pop(passage_id, None) is None:
+            self._deleted[passage_id] = terms
 
     def commit(self) -> None:
         """Take out what was deleted, write one segment with what was added, and merge small segments."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_windows_overlap_and_cover_the_passage(tokenizer: Tokenizer, question: s
     covered = [start // 5 for window in windows for start, _ in window.offsets]
     assert sorted(set(covered)) == list(range(tokens))
     assert len(covered) - tokens <= OVERLAP_TOKENS * (len(windows) - 1)
-    for earlier, later in zip(windows, windows[1:], strict=False):
+    for earlier, later in pairwise(windows):
         assert earlier.offsets[-OVERLAP_TOKENS:] == later.offsets[:OVERLAP_TOKENS]
 
 
