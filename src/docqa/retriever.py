@@ -179,7 +179,10 @@ class SqliteRetriever:
         row = self._store.postings(segment.row.id, term)
         if row is None:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        return np.cumsum(decode(row[0])), decode(row[1])
+        places, counts = np.cumsum(decode(row[0])), decode(row[1])
+        if len(places) != len(counts) or places.max(initial=0) >= len(segment.lengths) or places.min(initial=0) < 0:
+            raise _damaged()
+        return places, counts
 
     def _take_out(self, segment: _Segment) -> None:
         """Take the deleted passages out of a segment's lengths and of their terms' postings."""

@@ -185,3 +185,17 @@ def test_risk_coverage_area_does_not_depend_on_the_order_of_ties() -> None:
 def test_confidences_and_verdicts_come_in_pairs(measure: Callable[..., float]) -> None:
     with pytest.raises(ValueError, match="shorter"):
         measure([0.1, 0.2], [True])
+
+
+def test_reliability_bins_by_hand() -> None:
+    found = metrics.reliability([0.05, 0.95, 0.85, 0.88, 0.9], [False, True, True, False, True])
+    assert [(each.answers, each.right) for each in found] == [(1, 0.0), (3, pytest.approx(2 / 3)), (1, 1.0)]
+    assert found[1].confidence == pytest.approx((0.85 + 0.88 + 0.9) / 3)
+
+
+def test_precision_of_the_surer_part_by_hand() -> None:
+    confidences, right = [0.2, 0.9, 0.6, 0.4], [True, True, False, False]
+    assert metrics.precision_at_coverage(confidences, right, 0.5) == 0.5
+    assert metrics.precision_at_coverage(confidences, right, 0.25) == 1.0
+    assert metrics.precision_at_coverage(confidences, right, 1.0) == 0.5
+    assert metrics.precision_at_coverage([], [], 0.5) == 0.0

@@ -22,17 +22,17 @@ HOSTILE = (
     "lease \u202egnp.exe\u202c \u2066bidi\u2069 emoji 👩‍👩‍👧‍👦 🏳️‍🌈 and 漢字かな交じり文 e\u0301\n"
     "lease {{x}} %s \\ [[ ]] [ [\n"
 )
-NAME = "[@click=app.quit]le[/ase \x1b[2J\u202egnp.txt"
+NAME = "[@click=app.quit]le[red]ase \x1b[2J\u202egnp.txt"
 FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    folder = tmp_path / "[bold]folder[/x]"
+    folder = tmp_path / "[bold]folder[red]"
     folder.mkdir()
     (folder / NAME).write_text(HOSTILE, encoding="utf-8")
     (folder / os.fsdecode(b"lease \xff\xfe.txt")).write_text(HOSTILE, encoding="utf-8")
-    (folder / os.fsdecode(b"[/skipped \xff\x1b[2J.bin")).write_bytes(bytes(range(256)))
+    (folder / os.fsdecode(b"[@click=app.quit]skipped \xff\x1b[2J.bin")).write_bytes(bytes(range(256)))
     path = tmp_path / "hostile.docqa"
     with DocQA(path) as library:
         library.index([folder])
@@ -80,7 +80,7 @@ def test_hostile_text_is_shown_as_text_on_every_screen(drive: Callable[..., None
         await driver.press("s")
         await driver.until(lambda: "1 file skipped" in driver.screen())
         assert_harmless(driver)
-        assert "[/skipped" in driver.screen()
+        assert "[@click=app.quit]skipped" in driver.screen()
         await driver.press("escape", "delete")
         await driver.pilot.pause()
         assert_harmless(driver)
@@ -88,7 +88,9 @@ def test_hostile_text_is_shown_as_text_on_every_screen(drive: Callable[..., None
     drive(hostile, steps, size=(150, 40))
 
 
-@pytest.mark.parametrize("question", ["[/foo]", "[@click=app.quit]lease[/]", "👩‍👩‍👧 lease", "漢字", "((((", '" lease', "x" * 5000])
+@pytest.mark.parametrize(
+    "question", ["[/foo]", "[@click=app.quit]lease[/]", "👩‍👩‍👧 lease", "漢字", "((((", '" lease', "x" * 5000]
+)
 def test_a_hostile_question_is_only_a_question(drive: Callable[..., None], hostile: Path, question: str) -> None:
     async def steps(driver: Driver) -> None:
         await driver.ask(question)

@@ -175,9 +175,15 @@ def library_report(report: LibraryReport) -> str:
         (f"right among the first {report.top}", f"{report.right_among:.3f}"),
         ("calibration error", f"{report.calibration_error:.3f}"),
         ("area under risk and coverage", f"{report.risk_coverage_area:.3f}"),
+        ("right of the surer half", f"{report.right_of_surer_half:.3f}"),
     ]
+    rows.append(("answerable ones answered", f"{report.given:.3f}"))
     if report.refused is not None:
         rows.append(("unanswerable ones refused", f"{report.refused:.3f}"))
+    rows.append(("confidence and share right", "(a bar for the share, and how many answers)"))
+    for each in report.reliability:
+        bar = "█" * round(20 * each.right)
+        rows.append((f"  {each.confidence:.2f}", f"{each.right:.2f} {bar:<20} {each.answers}"))
     return "\n".join(f"{name:<32}{value}" for name, value in rows)
 
 

@@ -21,12 +21,15 @@ from docqa.evaluation.datasets import Article, Question, SquadSet, sample
 from docqa.evaluation.metrics import (
     RIGHT_F1,
     BestThreshold,
+    ReliabilityBin,
     best_threshold,
     calibration_error,
     exact_match_v2,
     f1_v2,
     first_rank,
     mean_reciprocal_rank,
+    precision_at_coverage,
+    reliability,
     risk_coverage_area,
     share_within,
 )
@@ -75,8 +78,8 @@ class SquadLibrary:
 class Outcome:
     """What became of one question.
 
-    `answer` is the first answer's text, None if there was no answer, and `exact` and `f1` are its scores by
-    SQuAD 2.0's rule. `right_rank` is the rank of the first answer with an F1 of at least 0.8, `gold_rank` that
+    `answer` is the first answer's text, None if nothing was found, and `exact` and `f1` are its scores by
+    SQuAD 2.0's rule. It is `withheld` from a person if the ranking advises so. `right_rank` is the rank of the first answer with an F1 of at least 0.8, `gold_rank` that
     of the first passage that holds an answer inside the gold paragraph (of 20; None for unanswerable questions).
     `ms` is the time until the answers were there.
     """
@@ -86,6 +89,7 @@ class Outcome:
     gold: tuple[str, ...]
     answer: str | None
     confidence: float
+    withheld: bool
     exact: float
     f1: float
     right_rank: int | None
@@ -99,10 +103,11 @@ class LibraryReport:
 
     Over the answerable questions: `recall_at_*` and `reciprocal_rank` of the gold paragraph among the passages,
     `exact` and `f1` of the first answer, `right_first` and `right_among` the shares with an F1 of at least 0.8
-    in the first and in any of the `top` answers. Over the unanswerable ones, None without any: `refused`, the
-    share that got no answer. Over all questions: `best_exact` and `best_f1` by SQuAD 2.0's rule at the best
-    threshold on the confidence. Over all first answers: `calibration_error` (ten bins of equal width) and
-    `risk_coverage_area` of the confidence, where right means an F1 of at least 0.8, and an answer to an
+    in the first and in any of the `top` answers, and `given` the share that got an answer at all. Over the
+    unanswerable ones, None without any: `refused`, the share that got none. But for these two, answers that the
+    ranking advises to withhold count like others. Over all questions: `best_exact` and `best_f1` by SQuAD 2.0's rule at the best
+    threshold on the confidence. Over all first answers: `reliability` and `calibration_error` (ten bins of equal
+    width), `risk_coverage_area`, and the share right of the more confident half, `right_of_surer_half`, where right means an F1 of at least 0.8, and an answer to an
     unanswerable question is wrong. `ms` is the median time of a question.
     """
 
@@ -122,11 +127,14 @@ class LibraryReport:
     f1: float
     right_first: float
     right_among: float
+    given: float
     refused: float | None
     best_exact: BestThreshold
     best_f1: BestThreshold
+    reliability: tuple[ReliabilityBin, ...]
     calibration_error: float
     risk_coverage_area: float
+    right_of_surer_half: float
     ms: float
     reader: str
     precision: str
@@ -244,7 +252,8 @@ def ask(
     """Ask one question and judge its answers and the passages found; one without any word gets no answer."""
     question = placed.question
     try:
-        result = engine.ask(question.text, top=top, passages=passages, lengths=lengths)
+        # Whether an answer would be withheld is judged here, so that even those have their scores.
+        result = engine.ask(question.text, top=top, passages=passages, lengths=lengths, min_confidence=0.0)
         answers, ms = result.answers, result.timing_ms.total
         found = engine.search(question.text, top=DEPTH)
     except UsageError:
@@ -258,6 +267,7 @@ def ask(
         gold=question.answers,
         answer=first.text if first else None,
         confidence=first.confidence if first else 0.0,
+        withheld=first is None or first.confidence < engine.ranking.least_confidence,
         exact=exact_match_v2(text, question.answers),
         f1=f1_v2(text, question.answers),
         right_rank=first_rank([is_right(answer.text, question.answers) for answer in answers]),
@@ -296,11 +306,14 @@ def _report(name: str, library: SquadLibrary, outcomes: Sequence[Outcome], top: 
         f1=fmean(outcome.f1 for outcome in answerable),
         right_first=share_within(right_ranks, 1),
         right_among=share_within(right_ranks, top),
-        refused=fmean(outcome.answer is None for outcome in unanswerable) if unanswerable else None,
+        given=fmean(not outcome.withheld for outcome in answerable),
+        refused=fmean(outcome.withheld for outcome in unanswerable) if unanswerable else None,
         best_exact=_best(outcomes, [outcome.exact for outcome in outcomes]),
         best_f1=_best(outcomes, [outcome.f1 for outcome in outcomes]),
+        reliability=reliability(confidences, right),
         calibration_error=calibration_error(confidences, right),
         risk_coverage_area=risk_coverage_area(confidences, right),
+        right_of_surer_half=precision_at_coverage(confidences, right, 0.5),
         ms=median(outcome.ms for outcome in outcomes),
         reader=library.engine.reader.name,
         precision=library.engine.reader.precision,

@@ -142,17 +142,52 @@ def _discounted(gains: Sequence[float]) -> float:
 # --- confidences
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3) over bins of *equal width*.
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Answers of similar confidence: how many, how sure on average, and what share of them is right."""
 
-    Bin m of M holds confidences in ((m - 1) / M, m / M], the first one 0 too. The figure is the mean over all
-    answers of the distance between their bin's mean confidence and its share of right answers.
+    answers: int
+    confidence: float
+    right: float
+
+
+def reliability(
+    confidences: Sequence[float], right: Sequence[bool], bins: int = CALIBRATION_BINS
+) -> tuple[ReliabilityBin, ...]:
+    """The points of a reliability diagram (Guo et al. 2017): bins of *equal width* by confidence, empty ones left out.
+
+    Bin m of M holds confidences in ((m - 1) / M, m / M], the first one 0 too.
     """
     inside: dict[int, list[tuple[float, bool]]] = {}
     for confidence, is_right in zip(confidences, right, strict=True):
         inside.setdefault(max(1, math.ceil(confidence * bins)), []).append((confidence, is_right))
-    gaps = (abs(sum(confidence - is_right for confidence, is_right in members)) for members in inside.values())
+    return tuple(
+        ReliabilityBin(
+            len(members),
+            sum(confidence for confidence, _ in members) / len(members),
+            sum(is_right for _, is_right in members) / len(members),
+        )
+        for _, members in sorted(inside.items())
+    )
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = CALIBRATION_BINS) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3) over the bins of `reliability`.
+
+    The mean over all answers of the distance between their bin's mean confidence and its share of right answers.
+    """
+    gaps = (each.answers * abs(each.confidence - each.right) for each in reliability(confidences, right, bins))
     return sum(gaps) / len(confidences) if confidences else 0.0
+
+
+def precision_at_coverage(confidences: Sequence[float], right: Sequence[bool], coverage: float) -> float:
+    """The share of right answers among the most confident ones, `coverage` of all; 0 without answers.
+
+    Answers of equal confidence come in the order given.
+    """
+    ranked = sorted(zip(confidences, right, strict=True), key=itemgetter(0), reverse=True)
+    taken = ranked[: math.ceil(coverage * len(ranked))]
+    return sum(is_right for _, is_right in taken) / len(taken) if taken else 0.0
 
 
 def risk_coverage_area(confidences: Sequence[float], right: Sequence[bool]) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from textual.app import App, SuspendNotSupported
 from textual.notifications import SeverityLevel
 
-from docqa.display import one_line
+from docqa.display import one_line, printable
 from docqa.records import Source
 from docqa.tui.content import citation
 
@@ -29,8 +29,8 @@ def tell(app: App[None], outcome: Outcome) -> None:
 
 
 def copy_quote(app: App[None], text: str) -> Outcome:
-    """Copy a quote as it stands in the document."""
-    app.copy_to_clipboard(text)
+    """Copy a quote, made printable: what is pasted into a terminal must not be able to command it."""
+    app.copy_to_clipboard(printable(text))
     return Outcome("Quote copied")
 
 

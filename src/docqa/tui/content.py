@@ -95,7 +95,7 @@ def shortened_path(path: str | os.PathLike[str]) -> str:
 
 def citation(answer_text: str, source: Source) -> str:
     """A quote with its source, as one would paste it."""
-    return f"“{one_line(answer_text)}” ({', '.join(filter(None, (source.path, page_or_line(source))))})"
+    return f"“{one_line(answer_text)}” ({', '.join(filter(None, (one_line(source.path), page_or_line(source))))})"
 
 
 def reader_name(reader: ReaderInfo) -> str:

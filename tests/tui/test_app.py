@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.command import CommandPalette
+from textual.widgets import HelpPanel, OptionList
+
+from docqa.tui.screens.document import DocumentScreen
+from docqa.tui.screens.library import LibraryScreen
+
+if TYPE_CHECKING:
+    from tests.tui.conftest import Driver
+
+
+def test_the_first_frame_waits_for_no_library_and_no_model(python: str) -> None:
+    code = (
+        "import sys, docqa.tui.app;"
+        "assert not {'torch', 'numpy', 'sqlite3', 'docqa.engine', 'docqa.reader'} & sys.modules.keys(), sys.modules.keys()"
+    )
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_palette_offers_every_action(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        offered = {command.title for command in driver.app.get_system_commands(driver.app.screen)}
+        assert {
+            "Copy",
+            "Copy citation",
+            "Editor",
+            "Library",
+            "Add folder",
+            "Sample library",
+            "Theme",
+            "Quit",
+        } <= offered
+        await driver.press("ctrl+p")
+        await driver.until(lambda: isinstance(driver.app.screen, CommandPalette))
+        await driver.press(*"library")
+        await driver.until(lambda: driver.app.screen.query_one(OptionList).option_count)
+        await driver.press("escape")
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.screen, DocumentScreen) and driver.view.document)
+        offered = {command.title for command in driver.app.get_system_commands(driver.app.screen)}
+        assert {"Find", "To the quote", "Back"} <= offered
+
+    drive(sample, steps)
+
+
+def test_help_explains_the_focused_widget(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("f1")
+        await driver.until(lambda: driver.app.screen.query(HelpPanel) and "asks the reader" in driver.screen())
+        await driver.press("f1")
+        await driver.until(lambda: not driver.app.screen.query(HelpPanel))
+
+    drive(sample, steps)
+
+
+@pytest.mark.parametrize("theme", ["docqa-dark", "docqa-light", "ansi-dark", "ansi-light", "nord"])
+def test_themes(drive: Callable[..., None], sample: Path, theme: str) -> None:
+    async def steps(driver: Driver) -> None:
+        driver.app.theme = theme
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.view.document and driver.view._quote)
+        assert driver.shown_quote().split()[0] in driver.screen()
+
+    drive(sample, steps)
+
+
+def test_no_color(drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.view.document and driver.view._quote)
+        style = driver.view.get_component_rich_style("text-view--quote")
+        assert style.reverse
+
+    drive(sample, steps)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30), (200, 60)])
+def test_every_size_shows_question_answers_source_and_keys(
+    drive: Callable[..., None], sample: Path, size: tuple[int, int]
+) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.view.document and driver.view._quote)
+        shown = driver.screen()
+        assert "When does the lease end?" in shown
+        assert "Answers" in shown
+        assert driver.shown_quote().split()[0] in shown
+        assert "Read" in shown
+        body = driver.ask_screen.query_one("#source").region
+        assert (body.x > 0) == (size[0] >= 100)
+        assert max(map(len, shown.splitlines())) <= size[0]
+
+    drive(sample, steps, size=size)
+
+
+def test_a_storm_of_sizes(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.view.document and driver.view._quote)
+        for screen in ("enter", "escape", "ctrl+l", "escape"):
+            for number in range(12):
+                await driver.pilot.resize_terminal(20 + 37 * number % 180, 6 + 11 * number % 50)
+            await driver.press(screen)
+        await driver.pilot.resize_terminal(100, 30)
+        await driver.pilot.pause(0.2)
+        assert driver.app.screen is driver.ask_screen
+        assert "Answers" in driver.screen()
+        assert driver.shown_quote().split()[0] in driver.screen()
+
+    drive(sample, steps)
+
+
+def test_the_library_opens_once(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("ctrl+l", "ctrl+l")
+        await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen))
+        assert sum(isinstance(screen, LibraryScreen) for screen in driver.app.screen_stack) == 1
+
+    drive(sample, steps)

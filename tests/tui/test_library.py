@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from textual.widgets import DataTable, Input, OptionList, Static
+
+from docqa import DocQA
+from docqa.errors import ExtractionError
+from docqa.tui.screens.add_folder import AddFolderScreen
+from docqa.tui.screens.confirm import ConfirmScreen
+from docqa.tui.screens.document import DocumentScreen
+from docqa.tui.screens.indexing import IndexingScreen
+from docqa.tui.screens.library import LibraryScreen
+from docqa.tui.screens.welcome import WelcomeScreen
+
+if TYPE_CHECKING:
+    from tests.tui.conftest import Driver
+
+
+async def open_library(driver: Driver) -> LibraryScreen:
+    await driver.press("ctrl+l")
+    await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and "skipped" in status(driver))
+    assert isinstance(driver.app.screen, LibraryScreen)
+    return driver.app.screen
+
+
+def status(driver: Driver) -> str:
+    return str(driver.app.screen.query_one("#status", Static).content)
+
+
+def names(screen: LibraryScreen) -> list[str]:
+    table: DataTable[Any] = screen.query_one("#documents", DataTable)
+    return [str(table.get_row_at(row)[0]) for row in range(table.row_count)]
+
+
+def test_documents_are_listed_filtered_and_read(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        screen = await open_library(driver)
+        await driver.until(lambda: len(names(screen)) == 19)
+        assert "Aurel boiler manual.pdf" in names(screen)
+        assert "PDF" in driver.screen()
+        await driver.press("slash", *"boiler")
+        await driver.until(lambda: sorted(names(screen)) == ["Aurel boiler manual.pdf", "Boiler at Rose Cottage.eml"])
+        assert "2 match the filter" in status(driver)
+        await driver.press("enter", "j", "enter")
+        await driver.until(lambda: isinstance(driver.app.screen, DocumentScreen) and driver.view.document)
+        assert "Boiler at Rose Cottage.eml" in driver.screen()
+        await driver.press("escape", "slash", "escape")
+        await driver.until(lambda: len(names(screen)) == 19)
+
+    drive(sample, steps)
+
+
+def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "fine.txt").write_text("fine")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    with DocQA(sample) as library:
+        library.index([folder])
+
+    async def steps(driver: Driver) -> None:
+        await open_library(driver)
+        assert "1 file skipped" in status(driver)
+        await driver.press("s")
+        await driver.until(lambda: "broken.pdf" in driver.screen())
+        await driver.press("escape")
+        assert isinstance(driver.app.screen, LibraryScreen)
+
+    drive(sample, steps)
+
+
+def test_a_document_is_removed_after_a_yes(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        screen = await open_library(driver)
+        first = names(screen)[0]
+        await driver.press("delete")
+        await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+        await driver.press("n")
+        await driver.until(lambda: driver.app.screen is screen)
+        assert first in names(screen)
+        await driver.press("d")
+        await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+        await driver.press("y")
+        await driver.until(lambda: len(names(screen)) == 18)
+        assert first not in names(screen)
+        await driver.press("escape")
+        await driver.until(lambda: "18 documents" in driver.screen())
+
+    drive(sample, steps)
+
+
+def test_a_folder_is_added_by_typing_and_completing(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    (tmp_path / "shelf" / "letters").mkdir(parents=True)
+    (tmp_path / "shelf" / "lists").mkdir()
+    (tmp_path / "shelf" / "letters" / "new.txt").write_text("The zeppelin leaves at noon.")
+
+    async def steps(driver: Driver) -> None:
+        await open_library(driver)
+        await driver.press("a")
+        await driver.until(lambda: isinstance(driver.app.screen, AddFolderScreen))
+        line, folders = driver.app.screen.query_one(Input), driver.app.screen.query_one(OptionList)
+        line.value = str(tmp_path / "shelf" / "x")
+        await driver.press("enter")
+        assert "There is no" in driver.notice
+        line.value = str(tmp_path / "shelf") + "/"
+        await driver.until(lambda: folders.option_count == 2)
+        await driver.press("tab")
+        assert line.value == str(tmp_path / "shelf" / "l")
+        await driver.press("e")
+        await driver.until(lambda: folders.option_count == 1)
+        await driver.press("tab")
+        assert line.value == str(tmp_path / "shelf" / "letters") + "/"
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.screen, IndexingScreen))
+        await driver.until(lambda: "Indexed" in driver.screen())
+        assert "1 indexed" in driver.screen()
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and "20 documents" in status(driver))
+        await driver.press("escape")
+        await driver.press(*"zeppelin")
+        await driver.until(lambda: "zeppelin leaves at noon" in driver.screen())
+
+    drive(sample, steps)
+
+
+def test_choosing_a_folder_from_the_list(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    (tmp_path / "shelf" / "letters").mkdir(parents=True)
+
+    async def steps(driver: Driver) -> None:
+        driver.app.action_add_folder(str(tmp_path / "shelf"))
+        await driver.until(lambda: isinstance(driver.app.screen, AddFolderScreen))
+        folders = driver.app.screen.query_one(OptionList)
+        await driver.until(lambda: folders.option_count == 1)
+        await driver.press("down", "enter")
+        line = driver.app.screen.query_one(Input)
+        await driver.until(lambda: line.value == str(tmp_path / "shelf" / "letters") + "/")
+        await driver.press("escape")
+        await driver.until(lambda: not isinstance(driver.app.screen, AddFolderScreen))
+
+    drive(sample, steps)
+
+
+def test_indexing_tells_what_it_skips(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+
+    async def steps(driver: Driver) -> None:
+        driver.app.push_screen(IndexingScreen([str(folder)]))
+        await driver.until(lambda: "Indexed" in driver.screen())
+        assert "broken.pdf" in driver.screen()
+
+    drive(sample, steps)
+
+
+def test_indexing_can_be_stopped(
+    drive: Callable[..., None], tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.txt").write_text(f"number {number}")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(*_: Any) -> None:
+        begun.set()
+        go_on.wait(20)
+        raise ExtractionError("too slow")
+
+    monkeypatch.setattr("docqa.engine.extract", slowly)
+
+    async def steps(driver: Driver) -> None:
+        driver.app.push_screen(IndexingScreen([str(folder)]))
+        await driver.until(begun.is_set)
+        assert isinstance(driver.app.screen, IndexingScreen)
+        await driver.press("escape")
+        await driver.until(lambda: not isinstance(driver.app.screen, IndexingScreen))
+        go_on.set()
+        await open_library(driver)
+        assert "19 documents" in status(driver)
+
+    drive(sample, steps)
+
+
+def test_a_busy_library_is_told(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    from docqa.store import Store
+
+    (tmp_path / "shelf").mkdir()
+    other = Store(sample)
+
+    async def steps(driver: Driver) -> None:
+        with other.writing():
+            driver.app.push_screen(IndexingScreen([str(tmp_path / "shelf")]))
+            await driver.until(lambda: "already indexing" in driver.notice)
+            await driver.press("enter")
+            await open_library(driver)
+            await driver.press("delete")
+            await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+            await driver.press("y")
+            await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and driver.notice)
+            assert "already indexing" in driver.notice
+
+    drive(sample, steps)
+    other.close()
+
+
+class TestFirstRun:
+    def test_without_a_library_one_is_told_what_to_do(self, drive: Callable[..., None], library: Path) -> None:
+        async def steps(driver: Driver) -> None:
+            await driver.until(lambda: isinstance(driver.app.screen, WelcomeScreen))
+            assert "Ask your own documents" in driver.screen()
+            await driver.press("escape")
+            await driver.until(lambda: "There is no library" in driver.notice or driver.notice)
+            await driver.press("ctrl+l")
+            await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and driver.notice)
+            assert not library.exists()
+
+        drive(library, steps)
+
+    def test_an_empty_library_is_a_first_run_too(self, drive: Callable[..., None], tmp_path: Path) -> None:
+        (tmp_path / "nothing").mkdir()
+        with DocQA(tmp_path / "empty.docqa") as empty:
+            empty.index([tmp_path / "nothing"])
+
+        async def steps(driver: Driver) -> None:
+            await driver.until(lambda: isinstance(driver.app.screen, WelcomeScreen))
+
+        drive(tmp_path / "empty.docqa", steps)
+
+    def test_the_sample_library_is_kept_apart(self, drive: Callable[..., None], library: Path) -> None:
+        async def steps(driver: Driver) -> None:
+            await driver.until(lambda: isinstance(driver.app.screen, WelcomeScreen))
+            await driver.press("j", "enter")
+            await driver.until(lambda: driver.app.screen is driver.ask_screen and "19 documents" in driver.screen(), 60)
+            await driver.press(*"boiler")
+            await driver.until(lambda: driver.results.option_count)
+            assert not library.exists()
+            assert library.with_name("sample.docqa").exists()
+
+        drive(library, steps)
+
+    def test_adding_the_first_folder(self, drive: Callable[..., None], library: Path, tmp_path: Path) -> None:
+        (tmp_path / "shelf").mkdir()
+        (tmp_path / "shelf" / "a.txt").write_text("The zeppelin leaves at noon.")
+
+        async def steps(driver: Driver) -> None:
+            await driver.until(lambda: isinstance(driver.app.screen, WelcomeScreen))
+            await driver.press("enter")
+            await driver.until(lambda: isinstance(driver.app.screen, AddFolderScreen))
+            driver.app.screen.query_one(Input).value = str(tmp_path / "shelf")
+            await driver.press("enter")
+            await driver.until(lambda: isinstance(driver.app.screen, IndexingScreen) and "Indexed" in driver.screen())
+            await driver.press("enter")
+            await driver.until(lambda: "1 document" in driver.screen())
+
+        drive(library, steps)
