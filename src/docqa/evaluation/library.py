@@ -79,9 +79,9 @@ class Outcome:
     """What became of one question.
 
     `answer` is the first answer's text, None if nothing was found, and `exact` and `f1` are its scores by
-    SQuAD 2.0's rule. It is `withheld` from a person if the ranking advises so. `right_rank` is the rank of the first answer with an F1 of at least 0.8, `gold_rank` that
-    of the first passage that holds an answer inside the gold paragraph (of 20; None for unanswerable questions).
-    `ms` is the time until the answers were there.
+    SQuAD 2.0's rule. It is `withheld` from a person if the ranking advises so. `right_rank` is the rank of the
+    first answer with an F1 of at least 0.8, `gold_rank` that of the first passage that holds an answer inside the
+    gold paragraph (of 20; None for unanswerable questions). `ms` is the time until the answers were there.
     """
 
     id: str
@@ -105,10 +105,11 @@ class LibraryReport:
     `exact` and `f1` of the first answer, `right_first` and `right_among` the shares with an F1 of at least 0.8
     in the first and in any of the `top` answers, and `given` the share that got an answer at all. Over the
     unanswerable ones, None without any: `refused`, the share that got none. But for these two, answers that the
-    ranking advises to withhold count like others. Over all questions: `best_exact` and `best_f1` by SQuAD 2.0's rule at the best
-    threshold on the confidence. Over all first answers: `reliability` and `calibration_error` (ten bins of equal
-    width), `risk_coverage_area`, and the share right of the more confident half, `right_of_surer_half`, where right means an F1 of at least 0.8, and an answer to an
-    unanswerable question is wrong. `ms` is the median time of a question.
+    ranking advises to withhold count like others. Over all questions: `best_exact` and `best_f1` by SQuAD 2.0's
+    rule at the best threshold on the confidence. Over all first answers: `reliability` and `calibration_error`
+    (ten bins of equal width), `risk_coverage_area`, and the share right of the more confident half,
+    `right_of_surer_half`, where right means an F1 of at least 0.8, and an answer to an unanswerable question is
+    wrong. `ms` is the median time of a question.
     """
 
     name: str
