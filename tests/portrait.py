@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from docqa import DocQA
+from docqa.retriever import decode
 from docqa.store import Store
 
 QUESTIONS = (
@@ -30,6 +32,9 @@ def portrait(library: Path, questions: Sequence[str] = QUESTIONS) -> dict[str, A
         shown["remarks"], shown["skipped"] = store.remarks(), store.skipped()
         segments = store.segments()
         shown["collection"] = [sum(each.live for each in segments), sum(each.terms for each in segments)]
+        shown["passages with each term"] = Counter(
+            term for each in segments for term, gaps, _ in store.all_postings(each.id) for _ in decode(gaps)
+        )
     finally:
         store.close()
     with DocQA(library) as opened:

@@ -107,8 +107,9 @@ def test_of_two_marks_of_a_kind_at_one_place_the_later_stays(store: Store) -> No
 
 def test_ids_are_never_given_twice(store: Store) -> None:
     first = add(store)
+    gone = [passage.id for passage in store.passages_of(first)]
     with store.transaction():
-        gone = store.remove_document(first)
+        store.remove_document(first)
     second = add(store)
     assert second > first
     assert min(passage.id for passage in store.passages_of(second)) > max(gone)

@@ -177,7 +177,7 @@ def test_what_goes_on_is_cls_and_the_most_significant_real_tokens(
     lengths: list[int], padding: int, share: float, seed: int
 ) -> None:
     _, _, real = batch(lengths, seed, padding)
-    significance = torch.rand(real.shape, generator=torch.Generator().manual_seed(seed)) * real
+    significance = torch.rand(real.shape, generator=torch.Generator().manual_seed(seed))
     kept = [LengthConfiguration((share,)).kept(0, length) for length in lengths]
     rows, going_on = module._most_significant(significance, real, kept)
     assert going_on.sum(dim=1).tolist() == kept

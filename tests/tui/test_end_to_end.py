@@ -20,7 +20,7 @@ pytestmark = [
 class Terminal:
     def __init__(self, socket: Path, command: str, width: int, height: int) -> None:
         self._tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        self._run("new-session", "-d", "-x", str(width), "-y", str(height), command)
+        self._run("set-option", "-g", "default-size", f"{width}x{height}", ";", "new-session", "-d", command)
 
     def _run(self, *arguments: str) -> str:
         return subprocess.run([*self._tmux, *arguments], check=True, capture_output=True, text=True).stdout
@@ -49,7 +49,7 @@ class Terminal:
 def terminal(tmp_path: Path, sample: Path, tiny_reader: Path, python: str) -> Iterator[Terminal]:
     program = "import sys; from docqa.cli import main; main(sys.argv[1:])"
     command = [python, "-c", program, "tui", "--library", str(sample), "--reader", str(tiny_reader)]
-    line = f"OMP_NUM_THREADS=1 EDITOR='cat' {shlex.join(command)}; echo exit code $?; sleep 60"
+    line = f"unset COLUMNS LINES; OMP_NUM_THREADS=1 EDITOR='cat' {shlex.join(command)}; echo exit code $?; sleep 60"
     made = Terminal(tmp_path / "tmux", line, 100, 30)
     yield made
     made.close()

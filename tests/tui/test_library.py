@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import DataTable, Input, OptionList, Static
 
-from docqa import DocQA
-from docqa.errors import ExtractionError
+from docqa import DocQA, engine
 from docqa.tui.screens.add_folder import AddFolderScreen
 from docqa.tui.screens.confirm import ConfirmScreen
 from docqa.tui.screens.document import DocumentScreen
@@ -151,9 +150,9 @@ def test_indexing_tells_what_it_skips(drive: Callable[..., None], tmp_path: Path
     (folder / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
 
     async def steps(driver: Driver) -> None:
-        driver.app.push_screen(IndexingScreen([str(folder)]))
+        driver.app.call_later(driver.app.push_screen, IndexingScreen([str(folder)]))
         await driver.until(lambda: "Indexed" in driver.screen())
-        assert "broken.pdf" in driver.screen()
+        await driver.until(lambda: "broken.pdf" in driver.screen())
 
     drive(sample, steps)
 
@@ -166,25 +165,30 @@ def test_indexing_can_be_stopped(
     for number in range(20):
         (folder / f"{number}.txt").write_text(f"number {number}")
     begun, go_on = threading.Event(), threading.Event()
+    write = engine._write
 
-    def slowly(*_: Any) -> None:
+    def slowly(*arguments: Any) -> Any:
         begun.set()
         go_on.wait(20)
-        raise ExtractionError("too slow")
+        return write(*arguments)
 
-    monkeypatch.setattr("docqa.engine.extract", slowly)
+    monkeypatch.setattr(engine, "_write", slowly)
+    monkeypatch.setattr(engine, "BATCH_FILES", 2)
 
     async def steps(driver: Driver) -> None:
-        driver.app.push_screen(IndexingScreen([str(folder)]))
+        driver.app.call_later(driver.app.push_screen, IndexingScreen([str(folder)]))
         await driver.until(begun.is_set)
-        assert isinstance(driver.app.screen, IndexingScreen)
         await driver.press("escape")
-        await driver.until(lambda: not isinstance(driver.app.screen, IndexingScreen))
+        await driver.until(lambda: "Stopping" in driver.screen())
         go_on.set()
-        await open_library(driver)
-        assert "19 documents" in status(driver)
+        await driver.until(lambda: not isinstance(driver.app.screen, IndexingScreen))
+        screen = await open_library(driver)
+        await driver.until(lambda: "21 documents" in status(driver))
+        assert len(names(screen)) == 21
 
     drive(sample, steps)
+    with DocQA(sample) as library:
+        assert library.index([folder]).indexed == 18
 
 
 def test_a_busy_library_is_told(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
@@ -195,7 +199,7 @@ def test_a_busy_library_is_told(drive: Callable[..., None], tmp_path: Path, samp
 
     async def steps(driver: Driver) -> None:
         with other.writing():
-            driver.app.push_screen(IndexingScreen([str(tmp_path / "shelf")]))
+            driver.app.call_later(driver.app.push_screen, IndexingScreen([str(tmp_path / "shelf")]))
             await driver.until(lambda: "already indexing" in driver.notice)
             await driver.press("enter")
             await open_library(driver)

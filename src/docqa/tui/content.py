@@ -159,7 +159,13 @@ def _emphasised(line: str, terms: frozenset[str]) -> Content:
 
 
 def _snippet(text: str, terms: frozenset[str]) -> str:
-    """From the sentence that holds most of the question's terms on, as one line."""
+    """From the most telling sentence on, as one line."""
+    start = most_telling(text, terms)
+    return one_line(text[start : start + SNIPPET_CHARACTERS])
+
+
+def most_telling(text: str, terms: frozenset[str]) -> int:
+    """Where the sentence begins that holds most of a question's terms."""
     from docqa.passages import sentences
 
     bounds: Sequence[tuple[int, int]] = sentences(text) or [(0, len(text))]
@@ -168,5 +174,4 @@ def _snippet(text: str, terms: frozenset[str]) -> str:
         inside = text[sentence[0] : sentence[1]]
         return len({inside[start:end].casefold() for start, end in occurrences(inside, terms)})
 
-    start, _ = max(bounds, key=telling)
-    return one_line(text[start : start + SNIPPET_CHARACTERS])
+    return max(bounds, key=telling)[0]

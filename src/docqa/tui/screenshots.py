@@ -1,63 +1,68 @@
 """Pictures of the application's main states, for the README: `python -m docqa.tui.screenshots FOLDER`.
 
-The sample library is indexed anew and asked with the reader that comes with docqa, in float32 on every
-machine, so that the pictures change only when docqa does.
+The sample library is copied to a home folder of its own, indexed, and asked with the reader that comes with
+docqa, in float32 on every machine, so that the pictures change only when docqa does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from docqa.tui.app import DocqaApp, sample_folder
 
 SIZE = (110, 32)
-QUESTION = "Up to what amount do the tenants have to pay a single small repair themselves?"
-UNANSWERABLE = "zebra xylophone"
+QUESTION = "How often should the ignition electrodes be replaced?"
 
 
 async def take(folder: Path, *, size: tuple[int, int] = SIZE) -> list[Path]:
     """Write the pictures into a folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: list[Path] = []
+    home, sample = os.environ.get("HOME", ""), sample_folder()
+    assert sample is not None
     with tempfile.TemporaryDirectory() as scratch:
-        app = DocqaApp(Path(scratch, "library.docqa"), precision="float32", show_times=False)
-        async with app.run_test(size=size, notifications=True) as pilot:
-            await _tour(pilot, folder, taken)
+        os.environ["HOME"] = os.path.realpath(scratch)
+        documents = Path(shutil.copytree(sample, Path.home() / "Documents"))
+        app = DocqaApp(Path.home() / "library.docqa", precision="float32", show_times=False)
+        try:
+            async with app.run_test(size=size, notifications=True) as pilot:
+                await _tour(app, pilot, documents, folder, taken)
+        finally:
+            os.environ["HOME"] = home
     return taken
 
 
-async def _tour(pilot: Pilot[None], folder: Path, taken: list[Path]) -> None:
-    app = pilot.app
-
-    def picture(name: str) -> None:
+async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path, taken: list[Path]) -> None:
+    async def picture(name: str) -> None:
+        await settled(pilot)
+        for line in app.screen.query(Input):
+            line.cursor_blink = False
+        await pilot.pause()
         taken.append(Path(app.save_screenshot(f"{name}.svg", path=str(folder))))
 
-    await settled(pilot)
-    picture("welcome")
-    await pilot.press("down", "enter")
-    await settled(pilot)
-    await pilot.press(*_keys("small repair"))
-    await settled(pilot)
-    picture("search")
-    await pilot.press("ctrl+u", *_keys(QUESTION), "enter")
-    await settled(pilot)
-    picture("answers")
-    await pilot.press("enter")
-    await settled(pilot)
-    picture("document")
-    await pilot.press("escape", "ctrl+l")
-    await settled(pilot)
-    picture("library")
-    await pilot.press("escape", "ctrl+p")
-    await settled(pilot)
-    picture("commands")
+    await picture("welcome")
     await pilot.press("escape")
-    await settled(pilot)
+    await app.writer.call(lambda engine: engine.index([documents]))
+    app.library_changed()
+    await pilot.press(*_keys("ignition electrodes"))
+    await picture("search")
+    await pilot.press("ctrl+u", *_keys(QUESTION), "enter")
+    await picture("answers")
+    await pilot.press("enter")
+    await picture("document")
+    await pilot.press("escape", "ctrl+l")
+    await picture("library")
+    await pilot.press("escape", "ctrl+p")
+    await picture("commands")
+    await pilot.press("escape")
 
 
 async def settled(pilot: Pilot[None]) -> None:

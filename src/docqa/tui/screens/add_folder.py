@@ -47,7 +47,7 @@ class AddFolderScreen(ModalScreen[str | None]):
             yield Input(self._beginning, id="path", placeholder="Path of a folder or file", select_on_focus=False)
             yield Notice()
             yield OptionList(id="folders", markup=False)
-            yield Static("Files stay where they are; docqa reads them and remembers their text.", id="add-hint")
+            yield Static("Enter indexes it. Files stay where they are; docqa remembers their text.", id="add-hint")
         yield Footer()
 
     def on_mount(self) -> None:

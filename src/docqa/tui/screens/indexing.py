@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +17,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, ProgressBar, RichLog, Static
+from textual.worker import Worker, WorkerCancelled
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
@@ -82,6 +84,7 @@ class IndexingScreen(ModalScreen[bool]):
         self._close_when_done = close_when_done
         self._progress = Progress()
         self._busy = True
+        self._run: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Progress above the files that were skipped."""
@@ -99,9 +102,9 @@ class IndexingScreen(ModalScreen[bool]):
         self.query_one(RichLog).border_title = "Skipped"
         self._title("Indexing")
         self._draw([])
-        self._index()
+        self._run = self._index()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="index")
     async def _index(self) -> None:
         try:
             stream = self.app.writer.stream(lambda engine: engine.index_events(self._paths), gather_s=GATHER_S)
@@ -149,7 +152,12 @@ class IndexingScreen(ModalScreen[bool]):
         log = self.query_one(RichLog)
         log.display = bool(progress.skipped)
         for skip in newly_skipped:
-            log.write(Text.assemble(shortened_path(skip.path), (f"  {one_line(skip.reason)}", "dim")))
+            log.write(Text.assemble(self._shown_name(skip.path), (f"  {one_line(skip.reason)}", "dim")))
+
+    def _shown_name(self, path: str) -> str:
+        """A file's name below the folder that is being indexed."""
+        root = next((root for root in self._paths if path.startswith(root + os.sep)), "")
+        return shortened_path(path.removeprefix(root).lstrip(os.sep) if root else path)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Done only when it is."""
@@ -157,8 +165,19 @@ class IndexingScreen(ModalScreen[bool]):
 
     def action_stop(self) -> None:
         """Stop after the files in hand."""
-        self.workers.cancel_node(self)
-        self.dismiss(self._progress.indexed + self._progress.removed > 0)
+        if self._run is not None:
+            self._title("Stopping after the files in hand:")
+            self._stop(self._run)
+            self._run = None
+
+    @work(exclusive=True, group="stop")
+    async def _stop(self, run: Worker[None]) -> None:
+        run.cancel()
+        with suppress(WorkerCancelled):
+            await run.wait()
+        # The engine is free again when this has had its turn.
+        await self.app.writer.call(lambda _: None)
+        self.action_done()
 
     def action_done(self) -> None:
         """Close the screen."""

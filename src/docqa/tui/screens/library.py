@@ -254,9 +254,9 @@ def _cell(document: Document, column: str, cells: int) -> Text:
         case "Format":
             return _text(format_name(document))
         case "Size":
-            return Text(size(document.size), justify="right")
+            return _text(f"{size(document.size):>{cells}}")
         case "Passages":
-            return Text(f"{document.passages:,}", justify="right")
+            return _text(f"{document.passages:>{cells},}")
         case _:
             return _text(cut_left(folder(document.path), cells))
 

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from docqa.records import Source
-from docqa.tui.content import occurrences, source_header
+from docqa.tui.content import most_telling, occurrences, source_header
 from docqa.tui.documents import DocumentText
 from docqa.tui.widgets.text_view import TextView
 
@@ -49,7 +49,9 @@ class SourcePane(Vertical):
             (source.context_start + low, source.context_start + high)
             for low, high in occurrences(source.context, terms)
         ]
-        self.query_one(TextView).show(document, words=words, at=words[0][0] if words else source.start)
+        self.query_one(TextView).show(
+            document, words=words, at=source.context_start + most_telling(source.context, terms)
+        )
 
     def _head(self, source: Source, remark: str) -> None:
         header: Content = source_header(source, remark)
