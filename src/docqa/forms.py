@@ -6,8 +6,8 @@ import re
 
 _WHITE_SPACE = re.compile(r"\s+")
 _ARTICLE = re.compile(r"^(?:the|an|a)\s+")
-# Currency signs go with the punctuation: "€1,450" and "1,450" name the same sum. A minus sign is kept.
-_EDGES = re.compile(r"^[^\w-]+|[^\w%]+$")
+# Punctuation only: signs belong to what they stand by, as in C++, C#, -5, €5, 5%.
+_EDGES = re.compile(r"^[\s.,;:!?…\"'“”‘’«»()\[\]{}*_|·•]+|[\s.,;:!?…\"'“”‘’«»()\[\]{}*_|·•-]+$")
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?![\d,])")
 _EMPTY_DECIMALS = re.compile(r"(?<=\d)\.(?:0+|-)(?!\d)")
@@ -21,6 +21,11 @@ _NUMBER_WORDS = {
     )
 }
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_NUMBER_WORDS)})\b")
+_CURRENCIES = {"euro": "€", "euros": "€", "eur": "€", "dollars": "$", "usd": "$", "pounds": "£", "gbp": "£"}
+_NAMES = "|".join(_CURRENCIES)
+_AMOUNT = re.compile(
+    rf"\b(?P<before>{_NAMES})\s?(?P<sum>\d[\d.]*)|(?P<number>\d[\d.]*)\s?(?P<after>[€$£]|(?:{_NAMES})\b)"
+)
 _PER_CENT = re.compile(r"\s*(?:per\s?cent\b|%)")
 
 _MONTHS = {
@@ -60,19 +65,25 @@ _DATES = tuple(
 def normal_form(text: str) -> str:
     """Reduce a quote to what it says, for comparison with others; never empty unless `text` is.
 
-    `€1,450.00` and `1450`, `the Harbour Board` and `Harbour Board.`, `3rd of May 2024` and `2024-05-03`,
+    `€1,450.00` and `1450 euros`, `the Harbour Board` and `Harbour Board.`, `3rd of May 2024` and `2024-05-03`,
     `six per cent` and `6%` have the same form.
     """
-    form = _WHITE_SPACE.sub(" ", text).strip().casefold()
+    form = flat = _WHITE_SPACE.sub(" ", text).strip().casefold()
     for pattern in _DATES:
         form = pattern.sub(_iso_date, form)
     form = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), form)
     form = _EMPTY_DECIMALS.sub("", form)
     form = _NUMBER_WORD.sub(lambda match: _NUMBER_WORDS[match.group()], form)
+    form = _AMOUNT.sub(_signed_amount, form)
     form = _PER_CENT.sub("%", form)
-    return _ARTICLE.sub("", _EDGES.sub("", form)) or text
+    return _ARTICLE.sub("", _EDGES.sub("", form)) or flat or text
 
 
 def _iso_date(match: re.Match[str]) -> str:
     month = match["month"]
     return f"{match['year']}-{_MONTHS.get(month) or int(month):02}-{int(match['day']):02}"
+
+
+def _signed_amount(match: re.Match[str]) -> str:
+    name = match["before"] or match["after"]
+    return _CURRENCIES.get(name, name) + (match["sum"] or match["number"])

@@ -128,3 +128,13 @@ def test_the_library_opens_once(drive: Callable[..., None], sample: Path) -> Non
         assert sum(isinstance(screen, LibraryScreen) for screen in driver.app.screen_stack) == 1
 
     drive(sample, steps)
+
+
+def test_without_a_terminal_there_is_help_and_no_application(python: str) -> None:
+    run = [python, "-c", "import sys; from docqa.cli import main; main(sys.argv[1:])"]
+    plain = subprocess.run(run, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert plain.returncode == 0
+    assert "Commands:" in plain.stdout
+    tui = subprocess.run([*run, "tui"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert tui.returncode == 2
+    assert "needs a terminal" in tui.stderr

@@ -264,3 +264,35 @@ def test_a_file_that_changed_or_went_is_said_beside_the_quote(
         await driver.until(lambda: "file changed" in driver.screen())
 
     drive(library, steps)
+
+
+def test_a_reader_that_fails_is_told_and_can_be_asked_again(
+    drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docqa.reader.reader import Reader
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of [/memory]")
+
+    async def steps(driver: Driver) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Reader, "read", fail)
+            await driver.type("When does the lease end?")
+            await driver.press("enter")
+            await driver.until(lambda: "out of [/memory]" in driver.notice)
+        assert driver.app.screen.query_one(QuestionInput).value == "When does the lease end?"
+        await driver.press("enter")
+        await driver.until(lambda: driver.title == "Answers")
+        assert not driver.notice
+
+    drive(sample, steps)
+
+
+def test_answers_stay_when_the_library_changes(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        driver.app.library_changed()
+        await driver.pilot.pause(0.3)
+        assert driver.title == "Answers"
+
+    drive(sample, steps)

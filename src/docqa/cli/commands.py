@@ -20,6 +20,7 @@ from docqa.cli.options import (
     option_reader,
     options_filter,
 )
+from docqa.errors import UsageError
 
 
 @click.group(
@@ -104,7 +105,16 @@ def ask(
     answered = False
     with engine_for(library, reader) as engine:
         for each in [" ".join(question)] if question else _questions_from_input():
-            result = engine.ask(each, min_precision=precision, **options)
+            try:
+                result = engine.ask(each, min_precision=precision, **options)
+            except UsageError as error:
+                if question:
+                    raise
+                # One bad line of many does not end the run.
+                render.narrate(f"{each}: {error}")
+                if as_json or as_jsonl:
+                    click.echo(as_json_text({"question": each, "error": str(error)}, indent=None if as_jsonl else 1))
+                continue
             answered = answered or bool(result.answers)
             for notice in result.notices:
                 render.narrate(notice)

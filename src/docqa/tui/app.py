@@ -110,7 +110,7 @@ class DocqaApp(App[None]):
         self._say("Loading the reader…")
         try:
             name, precision = await self.asker.call(lambda engine: (engine.reader.name, engine.reader.precision))
-        except (DocqaError, ImportError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (without a reader one can still search)
             self._say(f"No reader: {one_line(str(error))}")
             return
         self.reader_ready = True

@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
 from docqa.display import one_line
-from docqa.errors import DocqaError, UsageError
+from docqa.errors import DocqaError, ReaderError, UsageError
 from docqa.events import Answered, CandidatesFound
 from docqa.records import Answer, Candidate, Match, Result, Source
 from docqa.tui import actions
@@ -94,10 +94,11 @@ class AskScreen(Screen[None]):
 
     @on(LibraryChanged)
     def look_again(self) -> None:
-        """Show what the library now holds, and search it anew."""
-        self.query_one(Notice).clear()
+        """Show what the library now holds, and search it anew; answers stay, for they were asked for."""
         self._count()
-        self._search_now()
+        asking = any(worker.group == "ask" and worker.is_running for worker in self.workers if worker.node is self)
+        if not asking and self.query_one(Results).border_title != "Answers":
+            self._search_now()
 
     @work(exclusive=True, group="count")
     async def _count(self) -> None:
@@ -169,6 +170,8 @@ class AskScreen(Screen[None]):
                                 self._show_result(result)
         except DocqaError as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 (whatever befalls the reader, the question must not be lost)
+            self._fail(ReaderError(f"The reader failed ({type(error).__name__}: {error}); ask again"))
 
     def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
         reading = "Reading" if self.app.reader_ready else "Loading the reader, then reading"
@@ -245,6 +248,7 @@ class AskScreen(Screen[None]):
         item, source = self.query_one(Results).chosen, self.source
         if item is None or source is None:
             return
+        self._source_text = None
         pane = self.query_one(SourcePane)
         pane.announce(source, self._source_number + 1, len(self.sources))
         try:
