@@ -27,6 +27,7 @@ from docqa.records import (
     Document,
     IndexReport,
     Match,
+    Passage,
     ReaderInfo,
     Result,
     Status,
@@ -284,8 +285,23 @@ class DocQA:
 
     def text(self, path: PathLike) -> str:
         """Return the extracted text of a document; UsageError if there is no such document."""
-        document = self._document(path)
-        return self._open().text(document, 0, sys.maxsize)
+        return self.stretch(path).text
+
+    def stretch(self, path: PathLike, start: int = 0, end: int = sys.maxsize) -> Passage:
+        """Return any stretch of a document, with its marks, as a passage that is none of the library's (its id is 0).
+
+        `start` and `end` are characters; the stretch ends with the document at the latest. UsageError if there
+        is no such document.
+        """
+        store, real = self._open(), os.path.realpath(path)
+        with store.snapshot():
+            known = store.known(real).get(real)
+            if known is None:
+                raise UsageError(f"{os.fspath(path)!s} is not in the library; docqa ls lists what is")
+            text = store.text(known.document_id, start, end)
+            end = start + len(text)
+            marks = store.marks(known.document_id, start, end + 1)
+            return Passage(0, store.document(known.document_id), start, end, text, marks)
 
     def remove(self, root: PathLike) -> list[str]:
         """Remove the documents at or below a path from the library, not from the disk; return their paths."""
@@ -356,13 +372,6 @@ class DocQA:
                 if question.accepts((passage := store.passage(passage_id)).text)
             )
             return tuple(islice(candidates, count))
-
-    def _document(self, path: PathLike) -> int:
-        real = os.path.realpath(path)
-        known = self._open().known(real).get(real)
-        if known is None:
-            raise UsageError(f"{os.fspath(path)!s} is not in the library; docqa ls lists what is")
-        return known.document_id
 
     def _open(self, *, create: bool = False) -> Store:
         if self._store is None:

@@ -129,7 +129,7 @@ def test_a_document_that_left_the_library_is_a_notice(
         with DocQA(library) as engine:
             engine.remove(tmp_path)
         await driver.press("enter")
-        await driver.until(lambda: "no longer in the library" in driver.notice)
+        await driver.until(lambda: "is not in the library" in driver.notice)
 
     drive(library, steps)
 

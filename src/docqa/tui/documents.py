@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from bisect import bisect_right
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from docqa.records import Document, Mark, Source
+from docqa import files
+from docqa.records import Document, FileState, Mark, Source
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
+
+_REMARKS: dict[FileState, str] = {
+    "unchanged": "",
+    "changed": "file changed since it was indexed",
+    "gone": "file gone",
+}
 
 # Around a quote: enough to read on, little enough to be there at once.
 EXCERPT_CHARACTERS = 6_000
@@ -64,17 +69,8 @@ def excerpt(engine: DocQA, source: Source) -> DocumentText:
 
 
 def _load(engine: DocQA, path: str, start: int, end: int) -> DocumentText:
-    from docqa.errors import UsageError
-    from docqa.store import Store
-
-    document = next(iter(engine.documents(path)), None)
-    if document is None:
-        raise UsageError(f"{path} is no longer in the library")
-    with closing(Store(engine.library)) as store, store.snapshot():
-        document_id = store.known(path)[path].document_id
-        text = store.text(document_id, start, end)
-        marks = store.marks(document_id, start, start + len(text) + 1)
-    return DocumentText(document, text, start, marks, file_remark(document))
+    found = engine.stretch(path, start, end)
+    return DocumentText(found.document, found.text, start, found.marks, _REMARKS[files.state(found.document)])
 
 
 def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
@@ -85,13 +81,3 @@ def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
     if torn and (newline := found.text.rfind("\n", source.end - found.start)) >= 0:
         high = newline
     return DocumentText(found.document, found.text[low:high], found.start + low, found.marks, found.remark)
-
-
-def file_remark(document: Document) -> str:
-    """What is the matter with a document's file: gone, changed, or "" if it is as it was indexed."""
-    try:
-        status = os.stat(document.path)
-    except (OSError, ValueError):
-        return "file gone"
-    as_indexed = (status.st_size, status.st_mtime_ns) == (document.size, document.mtime_ns)
-    return "" if as_indexed else "file changed since it was indexed"
