@@ -15,7 +15,8 @@ from docqa.training import recipe
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Mix, as_squad, read_squad
 from docqa.training.fine_tune import Event, Progress, Resumed, Saved, Settings, Trained, fine_tune
-from docqa.training.reader_folder import model_card, write_reader
+from docqa.training.ranking import Judged, fit_ranking, held_out_library, judge
+from docqa.training.reader_folder import add_ranking, model_card, write_reader
 from docqa.training.validation import validate
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -35,6 +36,7 @@ def main() -> None:
 @click.option("--name", required=True, help="The reader model's name.")
 @click.option("--steps", type=int, required=True, help="Steps in all; may differ when a run is resumed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order and choice of examples.")
+@click.option("--remark", "remarks", multiple=True, help="A sentence on the run for the card; may be repeated.")
 @click.option("--figure", "figures", multiple=True, help="A measured result for the model card; may be repeated.")
 def fine_tune_command(
     data: Path,
@@ -44,6 +46,7 @@ def fine_tune_command(
     name: str,
     steps: int,
     seed: int,
+    remarks: tuple[str, ...],
     figures: tuple[str, ...],
 ) -> None:
     """Fine-tune a reader. Run it again to resume, or, when done, to write the folder anew."""
@@ -51,7 +54,16 @@ def fine_tune_command(
     for event in fine_tune(start, sources, run_folder, settings):
         click.echo(_line(event), err=True)
         if isinstance(event, Trained):
-            card = model_card(name, event.model, recipe.START, Mix(sources), settings, event.seconds, figures)
+            card = model_card(
+                name,
+                event.model,
+                recipe.START,
+                Mix(sources),
+                settings,
+                event.seconds,
+                remarks=remarks,
+                figures=figures,
+            )
             write_reader(reader_folder, name, event.model, weights.load(start).tokenizer, card)
 
 
@@ -84,6 +96,20 @@ def held_out_command(data: Path, file: Path) -> None:
 def validate_command(every: int, reader: Path, file: Path) -> None:
     """Measure READER on the questions of FILE, with the right passage given and among distractors."""
     click.echo(json.dumps(asdict(validate(reader, [read_squad(file)], every=every)), indent=1))
+
+
+@main.command("fit-ranking")
+@click.option("--data", type=_FOLDER, required=True, help="Folder with the training files.")
+@click.argument("reader", type=_FOLDER)
+def fit_ranking_command(data: Path, reader: Path) -> None:
+    """Fit how READER's answers are ranked, and their confidence, on held-out documents; write it into its folder."""
+    with held_out_library(Mix(recipe.sources(data)), reader) as (engine, questions):
+        judged: list[Judged] = []
+        for number, question in enumerate(questions, 1):
+            judged += judge(engine, [question])
+            if number % 100 == 0:
+                click.echo(f"{number} of {len(questions)} questions asked", err=True)
+    add_ranking(reader, fit_ranking(judged))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ it is, and with the passages that hold its answers left out, so that there is no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,17 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from docqa.answers import grouped
-from docqa.engine import DocQA
+from docqa.engine import DocQA, PathLike
 from docqa.errors import UsageError
+from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet, sample
 from docqa.evaluation.gold import gold_questions
-from docqa.evaluation.library import PlacedQuestion, is_right
+from docqa.evaluation.library import PlacedQuestion, is_right, library_of
 from docqa.ranking import CONFIDENCE_FEATURES, FEATURES, Proposal, Ranking, confidence_features
+from docqa.training.data import Collection, DocumentKind, Mix
 
 Floats = NDArray[np.float64]
 
 # How many questions' worth of loss it costs to move a weight away from its prior by one standard deviation of
 # its feature: a few questions shift a ranking a little, a thousand settle it.
 STRENGTH = 1.5
+# How many held-out questions of a source are asked, by what its documents are: a question about a post often has
+# answers in other posts, which would count as wrong.
+QUESTIONS: Mapping[DocumentKind, int] = {"article": 400, "paragraph": 80}
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 # Fewer answers than this say nothing about the precision at a confidence.
 FEWEST_ANSWERS = 20
@@ -43,6 +49,41 @@ class Judged:
     def features(self) -> Floats:
         """The proposals' features, (proposals, FEATURES)."""
         return np.array([proposal.features for proposal in self.proposals])
+
+
+@contextmanager
+def held_out_library(mix: Mix, reader: PathLike | None = None) -> Iterator[tuple[DocQA, list[PlacedQuestion]]]:
+    """A temporary library of a mix's documents, with questions about those that were held out from training.
+
+    Sources without distractors stay outside: their questions are about sentences that nothing could find.
+    """
+    findable = [source.distractors > 0 for source in mix.sources]
+    names = {collection.name for collection, wanted in zip(mix.collections, findable, strict=True) if wanted}
+    held_out = [as_set(collection) for collection in mix.held_out if collection.name in names]
+    beside = [as_set(collection) for collection in mix.collections if collection.name in names]
+    asked = SquadSet("held out", tuple(article for each in held_out for article in each.articles))
+    with library_of(asked, distractors=beside, reader=reader) as library:
+        kinds = {source.file.stem: source.documents for source in mix.sources}
+        questions: list[PlacedQuestion] = []
+        rest = iter(library.questions)
+        for each in held_out:
+            placed = list(islice(rest, sum(1 for _ in each.questions())))
+            questions += sample(placed, QUESTIONS[kinds[each.name]])
+        yield library.engine, questions
+
+
+def as_set(collection: Collection) -> SquadSet:
+    """A collection as evaluation sees one."""
+    paragraphs: dict[str, list[Paragraph]] = {}
+    questions: dict[int, list[Question]] = {}
+    for question in collection.questions:
+        context = collection.paragraphs[question.paragraph]
+        answers = tuple(context[start:end] for start, end in question.answers)
+        questions.setdefault(question.paragraph, []).append(Question(question.id, question.text, answers))
+    for number, (title, text) in enumerate(zip(collection.titles, collection.paragraphs, strict=True)):
+        paragraphs.setdefault(title, []).append(Paragraph(text, tuple(questions.get(number, ()))))
+    articles = (Article(title, tuple(inside)) for title, inside in paragraphs.items())
+    return SquadSet(collection.name, tuple(articles))
 
 
 def judge(engine: DocQA, questions: Sequence[PlacedQuestion], *, passages: int = 10) -> Iterator[Judged]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from tokenizers import Tokenizer
 
-from docqa.reader import weights
+from docqa.ranking import Ranking
+from docqa.reader import convert
+from docqa.reader.catalogue import MANIFEST, RANKING
 from docqa.reader.model import SpanModel
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Collection, Mix, Source
@@ -30,40 +29,42 @@ def write_reader(folder: Path, name: str, model: SpanModel, tokenizer: Tokenizer
     refused by the reader. Unavailable if a file cannot be written.
     """
     half = {key: value.detach().half() for key, value in model.state_dict().items()}
-    tensors = weights.to_checkpoint(half, model.shape.num_hidden_layers)
-    files = {
-        CARD: card.encode(),
-        "config.json": json.dumps(_config(name, model), indent=1).encode(),
-        "model.safetensors": save(tensors, {"format": "pt"}),
-        "tokenizer.json": tokenizer.to_str().encode(),
-    }
+    files = {CARD: card.encode(), **convert.model_files(name, model.shape, half, tokenizer)}
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         write_whole(folder / file, content)
-    digests = [f"{hashlib.sha256(content).hexdigest()}  {file}\n" for file, content in files.items()]
-    write_whole(folder / weights.MANIFEST, "".join(digests).encode())
+    write_whole(folder / MANIFEST, convert.manifest(files))
 
 
-def _config(name: str, model: SpanModel) -> dict[str, object]:
-    return {
-        "name": name,
-        "architectures": ["BertForQuestionAnswering"],
-        "model_type": "bert",
-        "hidden_act": "gelu",
-        "pad_token_id": 0,
-        **asdict(model.shape),
-    }
+def add_ranking(folder: Path, ranking: Ranking) -> None:
+    """Write a ranking into a reader model's folder, and its digest into the manifest."""
+    content = f"{ranking.to_json()}\n".encode()
+    manifest = folder / MANIFEST
+    others = [line for line in manifest.read_text().splitlines(keepends=True) if not line.endswith(f"  {RANKING}\n")]
+    write_whole(folder / RANKING, content)
+    write_whole(manifest, "".join(others).encode() + convert.manifest({RANKING: content}))
 
 
 def model_card(
-    name: str, model: SpanModel, start: str, mix: Mix, settings: Settings, seconds: float, figures: Sequence[str]
+    name: str,
+    model: SpanModel,
+    start: str,
+    mix: Mix,
+    settings: Settings,
+    seconds: float,
+    *,
+    remarks: Sequence[str] = (),
+    figures: Sequence[str] = (),
 ) -> str:
-    """The model's README, from what was run; `figures` are measured results, one sentence each."""
+    """The model's README, from what was run.
+
+    `remarks` is what else one must know about the run, `figures` the measured results, one sentence each.
+    """
     parts = [
         f"# {name}\n\nAn extractive question-answering reader for docqa, written by `docqa.training`.",
         f"## Model\n\n{_architecture(model)}\n\nStart: {start}.",
         f"## Data\n\n{_data_table(mix)}\n\n{_data_notes()}",
-        f"## Training\n\n{_training(settings, seconds)}",
+        f"## Training\n\n{_training(settings, seconds)}" + "".join(f"\n\n{remark}" for remark in remarks),
         "## Figures\n\n" + ("\n".join(f"- {figure}" for figure in figures) or "None were measured."),
     ]
     return "\n\n".join(parts) + "\n"
@@ -110,7 +111,8 @@ def _data_notes() -> str:
 
 
 def _training(settings: Settings, seconds: float) -> str:
-    values = "\n".join(f"| {field.name} | {getattr(settings, field.name)} |" for field in fields(settings))
+    names = [field.name for field in fields(settings) if field.name != "checkpoint_every"]
+    values = "\n".join(f"| {name} | {getattr(settings, name)} |" for name in names)
     return (
         f"AdamW, linear warm-up and decay to 0, no dropout, bf16 autocast, a random one of each question's "
         f"answers as target, inputs padded to a multiple of 32 tokens; the weights are the mean of every "
