@@ -110,7 +110,7 @@ def prepare() -> Path:
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
-    from docqa.reader.weights import shipped_folder
+    from docqa.reader.catalogue import shipped_folder
 
     folder = Path(arguments.reader) if arguments.reader else shipped_folder()
     squad = read_squad(harness.data_path(arguments.data, harness.SQUAD_V1))

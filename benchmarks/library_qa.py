@@ -32,13 +32,13 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
         squad,
         distractors=beside,
         count=arguments.sample,
-        reader=arguments.reader,
+        reader=arguments.reader or "shipped",
         precision=arguments.precision,
         top=arguments.top,
         passages=arguments.passages,
         progress=harness.progress("library"),
     )
-    reader = DocQA(reader=arguments.reader, precision=arguments.precision).reader
+    reader = DocQA(reader=arguments.reader or "shipped", precision=arguments.precision).reader
     gold = evaluate_reading(reader, _asked(squad, arguments.sample), progress=harness.progress("gold paragraph"))
     return _table(report, gold, [each.name for each in beside])
 

@@ -21,7 +21,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
         data / "library",
         read_questions(data / "questions.json"),
         count=arguments.sample,
-        reader=arguments.reader,
+        reader=arguments.reader or "shipped",
         precision=arguments.precision,
         progress=harness.progress("questions"),
     )

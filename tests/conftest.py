@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import shutil
 import socket
 import string
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def network_attempts() -> Iterator[list[Any]]:
         patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield attempts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_added_readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the shipped reader answer, whatever this machine's user has added."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCQA_READERS", str(tmp_path_factory.mktemp("no") / "readers"))
+        yield
+
+
+@pytest.fixture
+def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's own readers are added."""
+    monkeypatch.setenv("DOCQA_READERS", str(tmp_path / "readers"))
+    return tmp_path / "readers"
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +148,34 @@ def tiny_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def in_the_hubs_layout() -> Callable[[Path], Path]:
+    """A function that turns a reader folder into pickled weights and a bare vocabulary, as the hub's older ones."""
+    return _in_the_hubs_layout
+
+
+def _in_the_hubs_layout(folder: Path) -> Path:
+    import torch
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.__getitem__)))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": True, "tokenizer_class": "BertTokenizer"})
+    )
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).unlink()
+    return folder
+
+
+@pytest.fixture
+def foreign(tiny_reader: Path, tmp_path: Path) -> Path:
+    """A tiny checkpoint of this test's own, in the hub's older layout."""
+    return _in_the_hubs_layout(Path(shutil.copytree(tiny_reader, tmp_path / "foreign")))
+
+
 def vocabulary() -> dict[str, int]:
     words = ["the", "of", "lease", "rent", "boiler", "garden", "ends", "river", "is", "in", "what", "when", "who"]
     characters = sorted({*string.ascii_lowercase, *string.digits, *string.punctuation})
@@ -162,3 +206,9 @@ def write_model(folder: Path, **sizes: int) -> None:
 @pytest.fixture(scope="session")
 def python() -> str:
     return sys.executable
+
+
+@pytest.fixture(scope="session")
+def program(python: str) -> list[str]:
+    """The installed program."""
+    return [str(Path(python).parent / "docqa")]

@@ -318,7 +318,7 @@ def test_a_run_that_is_given_up_keeps_what_was_committed(
 def test_one_bad_file_does_not_keep_the_others_out(open_library: Open, library: Path, tmp_path: Path) -> None:
     from pypdf import PdfReader, PdfWriter
 
-    from docqa.reader.weights import shipped_folder
+    from docqa.reader.catalogue import shipped_folder
 
     tree = tmp_path / "tree"
     tree.mkdir()

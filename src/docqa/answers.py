@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from docqa.forms import normal_form
 from docqa.passages import Bounds, place, sentences
 from docqa.ranking import Proposal, Ranking
-from docqa.records import Answer, Passage, Source, Span
+from docqa.records import Answer, Explanation, Passage, Source, Span
 
 CONTEXT_CHARACTERS = 400
 
@@ -23,17 +23,25 @@ class Group:
     share: float
 
 
-def rank(proposals: Sequence[Proposal], ranking: Ranking, top: int) -> tuple[Answer, ...]:
+def rank(
+    proposals: Sequence[Proposal],
+    ranking: Ranking,
+    top: int,
+    explain: Callable[[Proposal], Explanation] | None = None,
+) -> tuple[Answer, ...]:
     """Make the `top` answers, best first, from the proposals of all passages.
 
-    Each is as likely to be right as `ranking` says; see `grouped` for what is one answer.
+    Each is as likely to be right as `ranking` says; see `grouped` for what is one answer. `explain` is asked
+    about each answer's best proposal.
     """
     best = grouped(proposals, ranking)[:top]
     if not best:
         return ()
     shares = np.array([group.share for group in best])
     confidences = ranking.confidences(shares, np.array([group.proposals[0].features for group in best]))
-    return tuple(_answer(group, float(confidence)) for group, confidence in zip(best, confidences, strict=True))
+    return tuple(
+        _answer(group, float(confidence), explain) for group, confidence in zip(best, confidences, strict=True)
+    )
 
 
 def grouped(proposals: Sequence[Proposal], ranking: Ranking) -> list[Group]:
@@ -112,7 +120,7 @@ def _without_overlaps(scored: Sequence[tuple[float, Proposal]]) -> Iterator[tupl
             yield score, proposal
 
 
-def _answer(group: Group, confidence: float) -> Answer:
+def _answer(group: Group, confidence: float, explain: Callable[[Proposal], Explanation] | None) -> Answer:
     best = group.proposals[0]
     return Answer(
         text=best.text,
@@ -120,4 +128,5 @@ def _answer(group: Group, confidence: float) -> Answer:
         sources=tuple(_quoted(each.candidate.passage, each.span) for each in group.proposals),
         retriever_score=best.candidate.score,
         reader_score=best.span.logit,
+        explanation=explain(best) if explain else None,
     )

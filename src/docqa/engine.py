@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -16,6 +17,7 @@ from platformdirs import user_data_path
 from docqa import events, files
 from docqa.answers import rank, source
 from docqa.errors import LibraryError, UsageError
+from docqa.explaining import explained
 from docqa.extract import is_plain_text
 from docqa.passages import headings, line_marks, place
 from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
@@ -36,7 +38,7 @@ from docqa.records import (
 )
 from docqa.retriever import Retriever, SqliteRetriever
 from docqa.store import Known, Store
-from docqa.terms import ANALYSIS_VERSION, document_terms
+from docqa.terms import ANALYSIS_VERSION, passage_terms
 from docqa.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class AskOptions(TypedDict, total=False):
     `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. `filters`
     say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the one from
     which on answers were right at least a share `min_precision` of the time in calibration; by default the
-    one the reader's ranking advises.
+    one the reader's ranking advises. With `explain` every answer says why it stands where it does.
     """
 
     top: int
@@ -82,14 +84,15 @@ class AskOptions(TypedDict, total=False):
     filters: Filters | None
     min_confidence: float | None
     min_precision: float | None
+    explain: bool
 
 
 class DocQA:
     """A library of documents that answers questions with quotes.
 
     `library` is the library's file, by default the user's own; `reader` the reader model: None for the one
-    that ships with docqa, a folder, or a checkpoint's hub name. Nothing is opened or loaded before it is
-    needed. Errors are those of `docqa.errors`. Not for use from several threads at once.
+    in use, a name that `docqa reader ls` lists, a folder, or a checkpoint's hub name. Nothing is opened or
+    loaded before it is needed. Errors are those of `docqa.errors`. Not for use from several threads at once.
     """
 
     def __init__(
@@ -216,7 +219,10 @@ class DocQA:
         reading = reader.read(parsed.text, [each.passage.text for each in candidates], lengths=lengths)
         if reading.question_shortened:
             notices.append("the question is long: the reader saw only its beginning")
-        answers = rank(propose(parsed.terms, candidates, reading.spans), ranking, top)
+        kept = lengths.shares if lengths else (1.0,) * reader.layers
+        explain = partial(explained, terms=parsed.terms[:QUESTION_TERMS], ranking=ranking, kept=kept)
+        proposals = propose(parsed.terms, candidates, reading.spans)
+        answers = rank(proposals, ranking, top, explain if options.get("explain") else None)
         answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
         finished = time.perf_counter()
         yield events.Answered(
@@ -469,19 +475,14 @@ def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
     for passage_id, (start, end), heading in zip(
         store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
     ):
-        retriever.add(passage_id, _index_terms(prepared.document.path, heading, extraction.text[start:end]))
+        retriever.add(passage_id, passage_terms(prepared.document.path, heading, extraction.text[start:end]))
 
 
 def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
     for passage in store.passages_of(document_id):
         heading = place(passage, passage.start).heading or ""
-        retriever.delete(passage.id, _index_terms(passage.document.path, heading, passage.text))
+        retriever.delete(passage.id, passage_terms(passage.document.path, heading, passage.text))
     store.remove_document(document_id)
-
-
-def _index_terms(path: str, heading: str, text: str) -> list[str]:
-    """A passage's terms: it is found by what stands above it too, its headings and the file's name."""
-    return document_terms(f"{Path(path).stem}\n{heading}\n{text}")
 
 
 class _Tally:

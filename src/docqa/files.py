@@ -36,7 +36,7 @@ _IGNORED_NAMES = """
     .git .hg .svn .bzr _darcs
     node_modules __pycache__ .venv
     .mypy_cache .pytest_cache .ruff_cache .hypothesis .tox .nox .cache
-    .ds_store thumbs.db desktop.ini ~$* *~ *.swp *.swo *.tmp *.tmp-journal
+    .ds_store __macosx thumbs.db desktop.ini ~$* *~ *.swp *.swo *.tmp *.tmp-journal
     *.docqa *.docqa-wal *.docqa-shm *.docqa-journal *.docqa.lock
 """
 
@@ -121,6 +121,22 @@ def state(document: Document) -> FileState:
     except ExtractionError:
         return "changed"
     return "unchanged" if content.sha256 == document.sha256 else "changed"
+
+
+def is_secret(path: str) -> bool:
+    """Whether a path inside an archive looks like a secret, or lies in a folder that does."""
+    return any(_matches(_SENSITIVE, each) for each in _upwards(path))
+
+
+def is_ignored(path: str) -> bool:
+    """Whether docqa's own rules leave a path inside an archive out, or a folder that it lies in."""
+    return any(_matches(_IGNORED, each) for each in _upwards(path))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _resolve(root: str | os.PathLike[str]) -> str:

@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 
 from docqa.errors import ReaderError
 from docqa.passages import Bounds, sentences
+from docqa.reader import catalogue
 from docqa.records import Candidate, Span
 from docqa.terms import document_terms
 
 Floats = NDArray[np.float64]
 
-FILE = "ranking.json"
+FILE = catalogue.RANKING
 
 FEATURES = ("logit", "margin", "bm25", "relative_bm25", "rank", "sentence_coverage", "answer_terms")
-"""What a proposal is scored by.
+"""What is known of a proposal.
 
 logit: the sum of the span's logits. margin: how far that is above the reader's logit for no answer.
 bm25: the passage's score. relative_bm25: its share of the best passage's. rank: log(1 + place), from 0.

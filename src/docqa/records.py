@@ -122,10 +122,42 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """One feature of a span, such as its logit or the passage's BM25 score, with its weight in the ranking.
+
+    `contribution` is their product; a span's score is the sum of these.
+    """
+
+    feature: str
+    value: float
+    weight: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an answer stands where it does, all of it at the answer's first source.
+
+    `terms` are those of the question that BM25 found in the passage, in the analyser's form. The logits are the
+    span's and that of no answer. `score` ranks the span by the `evidence`. `kept` is the share of tokens that
+    went on after each layer of the reader.
+    """
+
+    terms: tuple[str, ...]
+    start_logit: float
+    end_logit: float
+    null_logit: float
+    score: float
+    evidence: tuple[Evidence, ...]
+    kept: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A verbatim quote with a confidence from 0 to 1 and the places where it stands, best first.
 
     `retriever_score` and `reader_score` are the BM25 score and the span's logit at the first source.
+    `explanation` is there if it was asked for.
     """
 
     text: str
@@ -133,6 +165,7 @@ class Answer:
     sources: tuple[Source, ...]
     retriever_score: float
     reader_score: float
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)

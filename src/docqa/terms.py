@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import PurePath
 
 import Stemmer
 
@@ -66,6 +67,11 @@ def words(text: str) -> list[str]:
 def document_terms(text: str) -> list[str]:
     """All terms of a text, in order, repeated as they occur."""
     return [_stems[word] for word in words(text)]
+
+
+def passage_terms(path: str, heading: str, text: str) -> list[str]:
+    """A passage's terms: it is found by what stands above it too, its headings and the file's name."""
+    return document_terms(f"{PurePath(path).stem}\n{heading}\n{text}")
 
 
 def question_terms(question: str) -> list[str]:

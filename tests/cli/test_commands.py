@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
-from docqa.cli import main
 from docqa.cli.commands import docqa
 
-LEASE = "# Lease\n\nThe lease ends in May. The rent is 20 a year.\n"
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Outcome]
-
-
-@pytest.fixture
-def cli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, library: Path) -> Cli:
-    """Run a command line on the test's library, with `given` on standard input."""
-
-    def run(*arguments: object, given: bytes = b"") -> Outcome:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
-        monkeypatch.setenv("DOCQA_LIBRARY", str(library))
-        capfdbinary.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments])
-        out, err = capfdbinary.readouterr()
-        return Outcome(int(ended.value.code or 0), out.decode(), err.decode())
-
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "folder"
-    made.mkdir()
-    (made / "lease.md").write_text(LEASE)
-    (made / "boiler.txt").write_text("The boiler stands in the garden.\n")
-    (made / "empty.txt").write_text("")
-    return made
-
-
-@pytest.fixture
-def filled(cli: Cli, folder: Path) -> Cli:
-    """The command line with both documents in the library."""
-    assert cli("index", folder).code == 0
-    return cli
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
 
 
 def commands(command: click.Command = docqa, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -153,7 +104,8 @@ def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, fo
     assert (result["passages"], result["notices"], result["reader"]["lengths"]) == ([], [], None)
     assert result["answers"]
     for answer in result["answers"]:
-        assert list(answer) == ["text", "confidence", "sources", "retriever_score", "reader_score"]
+        assert list(answer) == ["text", "confidence", "sources", "retriever_score", "reader_score", "explanation"]
+        assert answer["explanation"] is None
         assert 0 <= answer["confidence"] <= 1
         for source in answer["sources"]:
             assert list(source) == [
@@ -256,13 +208,13 @@ def test_a_reader_that_is_not_there_is_exit_code_3(filled: Cli, tmp_path: Path) 
 # --- search, show, ls, status, rm ---------------------------------------------------------------------------
 
 
-def test_search_in_json_has_this_shape(filled: Cli, library: Path) -> None:
+def test_search_in_json_has_this_shape(filled: Cli, library: Path, folder: Path) -> None:
     found = filled("search", "--json", "lease").json
     assert list(found) == ["question", "passages", "library"]
     assert (found["question"], found["library"]) == ("lease", str(library))
     [match] = found["passages"]
     assert list(match) == ["source", "score"]
-    assert match["source"]["context"] == LEASE.removeprefix("# ").strip()
+    assert match["source"]["context"] == (folder / "lease.md").read_text().removeprefix("# ").strip()
     assert match["source"]["start"] == match["source"]["context_start"] == 0
 
 

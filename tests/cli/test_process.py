@@ -16,11 +16,6 @@ Docqa = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 @pytest.fixture
-def program(python: str) -> list[str]:
-    return [str(Path(python).parent / "docqa")]
-
-
-@pytest.fixture
 def environment(guarded_environment: dict[str, str], sample: Path) -> dict[str, str]:
     return {**guarded_environment, "DOCQA_LIBRARY": str(sample)}
 
@@ -171,7 +166,19 @@ def test_data_goes_to_one_stream_and_narration_to_the_other(run: Docqa, tmp_path
 HEAVY = {"torch", "transformers", "textual", "tokenizers"}
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("search", "garden"), ("status",), ("ls",), ("index", "{folder}")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("search", "garden"),
+        ("status",),
+        ("ls",),
+        ("index", "{folder}"),
+        ("reader", "ls"),
+        ("reader", "show", "shipped"),
+        ("reader", "use", "shipped"),
+    ],
+)
 def test_what_needs_no_reader_loads_none(
     python: str, environment: dict[str, str], arguments: tuple[str, ...], sample_folder: Path
 ) -> None:

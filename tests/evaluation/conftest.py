@@ -15,6 +15,7 @@ class WordReader:
 
     name = "words"
     precision = "float32"
+    layers = 1
     folder = None
 
     def __init__(self, known: Mapping[str, tuple[str, float]]) -> None:

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from docqa.errors import ReaderError
-from docqa.reader import weights
+from docqa.reader import catalogue, weights
+from docqa.reader.catalogue import FILES, MANIFEST, shipped_folder
 from docqa.reader.model import SpanModel
 
 TOKENS = torch.tensor([[2, 9, 8, 3, 20, 30, 40, 3]])
@@ -29,21 +30,8 @@ def logits(model: SpanModel) -> torch.Tensor:
 
 
 def with_manifest(folder: Path) -> Path:
-    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in weights.FILES]
-    (folder / weights.MANIFEST).write_text("".join(lines))
-    return folder
-
-
-def in_the_hubs_layout(folder: Path) -> Path:
-    """Pickled weights and a bare vocabulary, as older checkpoints on the hub have them."""
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.__getitem__)))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": True, "tokenizer_class": "BertTokenizer"})
-    )
-    for name in ("model.safetensors", "tokenizer.json"):
-        (folder / name).unlink()
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
+    (folder / MANIFEST).write_text("".join(lines))
     return folder
 
 
@@ -54,7 +42,7 @@ def folder(tiny_reader: Path, tmp_path: Path) -> Path:
 
 
 def reconfigure(folder: Path, **changes: Any) -> None:
-    (folder / weights.MANIFEST).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
 
@@ -101,10 +89,10 @@ def test_half_precision_weights_load(folder: Path) -> None:
 
 
 def test_the_shipped_reader_loads_and_its_manifest_holds() -> None:
-    shipped = weights.shipped_folder()
-    listed = dict(reversed(line.split("  ")) for line in (shipped / weights.MANIFEST).read_text().splitlines())
-    assert set(weights.FILES) <= set(listed)
-    assert set(listed) == {path.name for path in shipped.iterdir()} - {weights.MANIFEST}
+    shipped = shipped_folder()
+    listed = dict(reversed(line.split("  ")) for line in (shipped / MANIFEST).read_text().splitlines())
+    assert set(FILES) <= set(listed)
+    assert set(listed) == {path.name for path in shipped.iterdir()} - {MANIFEST}
     for name, digest in listed.items():
         assert hashlib.sha256((shipped / name).read_bytes()).hexdigest() == digest
     assert torch.isfinite(logits(weights.load().model)).all()
@@ -131,7 +119,7 @@ def write(content: str) -> Callable[[Path], object]:
     return lambda file: file.write_text(content)
 
 
-@pytest.mark.parametrize("name", weights.FILES)
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [Path.unlink, flip_a_bit, cut_in_half])
 def test_a_file_that_is_not_what_the_manifest_says_is_named(
     folder: Path, name: str, damage: Callable[[Path], object]
@@ -145,7 +133,7 @@ def test_a_file_that_is_not_what_the_manifest_says_is_named(
     "manifest", ["", "0" * 64 + "  config.json\n", "garbage\n", "\xff\x00", "0  ../../etc/passwd\n"]
 )
 def test_only_a_manifest_that_agrees_is_accepted(folder: Path, manifest: str) -> None:
-    (folder / weights.MANIFEST).write_bytes(manifest.encode("latin-1"))
+    (folder / MANIFEST).write_bytes(manifest.encode("latin-1"))
     if not manifest:
         assert weights.load(folder).name == "reader"
         return
@@ -170,7 +158,7 @@ def test_only_a_manifest_that_agrees_is_accepted(folder: Path, manifest: str) ->
 def test_a_damaged_file_is_named_even_without_a_manifest(
     folder: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
-    (folder / weights.MANIFEST).unlink()
+    (folder / MANIFEST).unlink()
     damage(folder / name)
     with pytest.raises(ReaderError, match=name.replace(".", r"\.")):
         weights.load(folder)
@@ -229,7 +217,7 @@ def test_an_empty_folder_is_no_reader(tmp_path: Path) -> None:
 
 
 def test_a_missing_shipped_reader_says_to_install_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(weights, "shipped_folder", lambda: tmp_path / "gone")
+    monkeypatch.setattr(catalogue, "shipped_folder", lambda: tmp_path / "gone")
     with pytest.raises(ReaderError, match="install docqa again"):
         weights.load()
 
@@ -237,8 +225,7 @@ def test_a_missing_shipped_reader_says_to_install_again(monkeypatch: pytest.Monk
 # --- other layouts and the hub ------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_in_the_hubs_layout_reads_like_its_safetensors(tiny_reader: Path, tmp_path: Path) -> None:
-    foreign = in_the_hubs_layout(Path(shutil.copytree(tiny_reader, tmp_path / "foreign")))
+def test_a_checkpoint_in_the_hubs_layout_reads_like_its_safetensors(tiny_reader: Path, foreign: Path) -> None:
     ours, theirs = weights.load(tiny_reader), weights.load(foreign)
     assert torch.equal(logits(ours.model), logits(theirs.model))
     text = "The Lease’s rent: naïve 日本 ends\x00 in [May]"
@@ -246,8 +233,7 @@ def test_a_checkpoint_in_the_hubs_layout_reads_like_its_safetensors(tiny_reader:
         assert pair[0] == pair[1]
 
 
-def test_a_checkpoint_without_a_span_head_is_refused_rather_than_made_up(tiny_reader: Path, tmp_path: Path) -> None:
-    foreign = in_the_hubs_layout(Path(shutil.copytree(tiny_reader, tmp_path / "foreign")))
+def test_a_checkpoint_without_a_span_head_is_refused_rather_than_made_up(foreign: Path) -> None:
     tensors = torch.load(foreign / "pytorch_model.bin", weights_only=True)
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("qa_outputs")}
     torch.save(kept, foreign / "pytorch_model.bin")
@@ -255,16 +241,38 @@ def test_a_checkpoint_without_a_span_head_is_refused_rather_than_made_up(tiny_re
         weights.load(foreign)
 
 
-def test_pickled_code_is_not_run(tiny_reader: Path, tmp_path: Path) -> None:
+def test_pickled_code_is_not_run(foreign: Path, tmp_path: Path) -> None:
     class Payload:
         def __reduce__(self) -> tuple[Any, tuple[str]]:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    foreign = in_the_hubs_layout(Path(shutil.copytree(tiny_reader, tmp_path / "foreign")))
     torch.save({"bert.embeddings.LayerNorm.bias": Payload()}, foreign / "pytorch_model.bin")
     with pytest.raises(ReaderError):
         weights.load(foreign)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("beside", ["safetensors", "pickle"])
+def test_a_pickle_is_no_way_out_where_the_safetensors_are_damaged(
+    tiny_reader: Path, foreign: Path, beside: str
+) -> None:
+    shutil.copy(tiny_reader / "model.safetensors", foreign)
+    damaged = foreign / {"safetensors": "model.safetensors", "pickle": "pytorch_model.bin"}[beside]
+    cut_in_half(damaged)
+    if beside == "pickle":  # which is not even looked at
+        assert torch.equal(logits(weights.load(foreign).model), logits(weights.load(tiny_reader).model))
+        return
+    with pytest.raises(ReaderError, match="no reader"):
+        weights.load(foreign)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_a_checkpoint_brings_is_refused(foreign: Path, file: str) -> None:
+    config = json.loads((foreign / file).read_text())
+    (foreign / file).write_text(json.dumps({**config, "auto_map": {"AutoTokenizer": "evil.Tokenizer"}}))
+    (foreign / "evil.py").write_text("raise SystemExit")
+    with pytest.raises(ReaderError, match="auto_map"):
+        weights.load(foreign)
 
 
 def test_a_name_on_a_hub_that_does_not_answer_fails_within_seconds(
@@ -283,7 +291,9 @@ def test_a_name_on_a_hub_that_does_not_answer_fails_within_seconds(
 
 
 @pytest.mark.slow
-def test_a_model_of_dynamic_tinyberts_architecture_loads_from_the_hubs_layout(tmp_path: Path) -> None:
+def test_a_model_of_dynamic_tinyberts_architecture_loads_from_the_hubs_layout(
+    tmp_path: Path, in_the_hubs_layout: Callable[[Path], Path]
+) -> None:
     from transformers import BertConfig, BertForQuestionAnswering
 
     torch.manual_seed(0)
@@ -291,7 +301,7 @@ def test_a_model_of_dynamic_tinyberts_architecture_loads_from_the_hubs_layout(tm
     assert config.vocab_size == 30522
     original = BertForQuestionAnswering(config).eval()
     original.save_pretrained(tmp_path)
-    shutil.copy(weights.shipped_folder() / "tokenizer.json", tmp_path)
+    shutil.copy(shipped_folder() / "tokenizer.json", tmp_path)
     loaded = weights.load(in_the_hubs_layout(tmp_path))
     assert sum(parameter.numel() for parameter in loaded.model.parameters()) == original.num_parameters()
     with torch.inference_mode():

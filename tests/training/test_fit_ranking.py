@@ -35,7 +35,7 @@ def questions(count: int, *, answerable: float = 0.7, seed: int = 0) -> list[Jud
     for _ in range(count):
         there = chance.random() < answerable
         drawn = [
-            {"logit": chance.gauss(1.5 if there else -1.5, 1), "bm25": chance.gauss(0, 2), "rank": chance.random()}
+            {"logit": chance.gauss(1.5 if there else -1.5, 1), "bm25": chance.gauss(0, 2), "margin": chance.gauss(0, 1)}
             for _ in range(6)
         ]
         weights = [np.exp(2 * each["logit"] + 0.5 * each["bm25"]) for each in drawn]
@@ -49,7 +49,7 @@ def test_planted_weights_are_found() -> None:
     weights = fit_weights(questions(1500), {})
     assert weights["logit"] == pytest.approx(2, rel=0.15)
     assert weights["bm25"] == pytest.approx(0.5, rel=0.15)
-    assert weights["rank"] == pytest.approx(0, abs=0.5)
+    assert weights["margin"] == pytest.approx(0, abs=0.15)
 
 
 def test_confidences_are_worth_what_they_say_on_other_questions() -> None:

@@ -34,7 +34,9 @@ def test_an_altered_card_or_weight_is_refused(start: Path, tmp_path: Path) -> No
 
 def test_the_card_tells_what_was_run(rivers: Path, tiny_model: SpanModel, tokenizer: Tokenizer) -> None:
     mix = Mix([Source(rivers, "Rivers of the world, CC0", distractors=0.5, held_out=1 / 3)])
-    card = model_card("tiny-2", tiny_model, "nothing", mix, Settings(steps=7, seed=3), 120.0, ["F1 1.00 on toys"])
+    settings = Settings(steps=7, seed=3)
+    said = {"remarks": ["Nothing went wrong."], "figures": ["F1 1.00 on toys"]}
+    card = model_card("tiny-2", tiny_model, "nothing", mix, settings, 120.0, **said)
     for told in (
         "# tiny-2",
         "Start: nothing.",
@@ -42,6 +44,7 @@ def test_the_card_tells_what_was_run(rivers: Path, tiny_model: SpanModel, tokeni
         "| steps | 7 |",
         "| seed | 3 |",
         "2 minutes of steps",
+        "Nothing went wrong.",
         "- F1 1.00 on toys",
         torch.__version__,
     ):

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from docqa.cli import Exit, render
+from docqa.cli.formats import formats
 from docqa.cli.gold import calibrate, eval_, gold
 from docqa.cli.options import (
     as_json_text,
@@ -20,6 +21,8 @@ from docqa.cli.options import (
     option_reader,
     options_filter,
 )
+from docqa.cli.reader import narrate_reader
+from docqa.cli.reader import reader as reader_commands
 from docqa.errors import UsageError
 
 
@@ -80,6 +83,7 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool) -> None:
     metavar="P",
     help="Only answers of a confidence at which at least this share was right in calibration.",
 )
+@click.option("--explain", is_flag=True, help="Say why each answer stands where it does.")
 @options_filter
 @option_json
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line.")
@@ -102,7 +106,7 @@ def ask(
 
     Without QUESTION, questions are read from standard input, one a line.
     """
-    answered = False
+    answered, answerer = False, None
     with engine_for(library, reader) as engine:
         for each in [" ".join(question)] if question else _questions_from_input():
             try:
@@ -122,6 +126,9 @@ def ask(
                 click.echo(as_json_text(result, indent=None if as_jsonl else 1))
             else:
                 click.echo(render.result(result, titled=not question))
+                answerer = result.reader
+    if answerer is not None:
+        narrate_reader(answerer, named=reader is not None)
     context.exit(Exit.ANSWERED if answered else Exit.NO_ANSWER)
 
 
@@ -219,5 +226,5 @@ def _questions_from_input() -> Iterable[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-for command in (gold, eval_, calibrate):
+for command in (gold, eval_, calibrate, reader_commands, formats):
     docqa.add_command(command)

@@ -32,7 +32,7 @@ def option_json(command: Command) -> Command:
 def option_reader(command: Command) -> Command:
     """Add --reader."""
     return click.option(
-        "--reader", metavar="PATH_OR_NAME", help="The reader model: a folder, or a checkpoint's hub name."
+        "--reader", metavar="PATH_OR_NAME", help="The reader: a name `docqa reader ls` lists, a folder, or a hub name."
     )(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import one_line, printable
-from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status, Verdict
+from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
 
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
     from docqa.evaluation.library import LibraryReport
+    from docqa.ranking import Ranking
+    from docqa.reader.catalogue import ReaderEntry
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
@@ -59,7 +62,18 @@ def _answer(number: int, answer: Answer) -> str:
     ]
     if len(others) > LISTED_SOURCES:
         lines.append(f"   and in {len(others) - LISTED_SOURCES} more places")
+    if answer.explanation is not None:
+        lines += [click.style(f"   {line}", dim=True) for line in _explanation(answer.explanation)]
     return "\n".join(lines) + "\n"
+
+
+def _explanation(why: Explanation) -> Iterator[str]:
+    yield f"terms   {one_line(', '.join(why.terms))}"
+    yield f"logits  start {why.start_logit:.2f}, end {why.end_logit:.2f}; no answer {why.null_logit:.2f}"
+    parts = [f"{each.feature} {each.contribution:+.2f}" for each in why.evidence if each.weight]
+    yield f"score   {why.score:.2f}: {', '.join(parts)}"
+    kept = ", ".join(f"{share:.0%}" for share in why.kept) if min(why.kept) < 1 else "all"
+    yield f"tokens  {kept} kept by the {len(why.kept)} layers"
 
 
 def _quoted(source: Source) -> str:
@@ -185,6 +199,62 @@ def library_report(report: LibraryReport) -> str:
         bar = "█" * round(20 * each.right)
         rows.append((f"  {each.confidence:.2f}", f"{each.right:.2f} {bar:<20} {each.answers}"))
     return "\n".join(f"{name:<32}{value}" for name, value in rows)
+
+
+def readers(found: Sequence[ReaderEntry]) -> str:
+    """Render a list of readers, one a line, with a star at the one in use."""
+    width = max(len(one_line(each.name)) for each in found)
+    return "\n".join(
+        f"{'*' if each.in_use else ' '} {one_line(each.name):<{width}}  {_size(each.bytes):>7}"
+        f"  {_model(each)}  {_origin(each)}"
+        for each in found
+    )
+
+
+def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
+    """Render what is known of a reader; `ranking` and `lengths` are None where its folder has none."""
+    fitted = "none fitted: confidences say little until docqa calibrate has seen a gold set"
+    if ranking is not None:
+        fitted = f"fitted; an answer counts from a confidence of {ranking.least_confidence:.0%} on"
+    lines = [
+        ("reader", f"{one_line(found.name)}{', in use' if found.in_use else ''}"),
+        ("reports as", one_line(found.title)),
+        ("folder", f"{path(found.folder)} ({_size(found.bytes)})"),
+        ("model", _model(found)),
+        ("source", _origin(found)),
+        ("digest", one_line(found.digest or "none")),
+        ("ranking", fitted),
+        ("lengths", "none measured" if lengths is None else "measured; --json has the table"),
+    ]
+    if found.source is not None:
+        lines.insert(5, ("converted", one_line(f"{found.source.converted} by docqa {found.source.docqa}")))
+    return "\n".join(f"{name:<12}{value}" for name, value in lines)
+
+
+def added_reader(found: ReaderEntry, *, ranked: bool) -> str:
+    """Render that a reader was added, and what to do next."""
+    lines = [f"{one_line(found.name)} added: {_model(found)}, {_size(found.bytes)}"]
+    lines.append(
+        "it answers from now on"
+        if found.in_use
+        else f"docqa reader use {shlex.quote(one_line(found.name))} lets it answer"
+    )
+    if not ranked:
+        lines.append("its confidences say little until docqa calibrate has fitted them to a gold set of yours")
+    return "\n".join(lines)
+
+
+def _model(found: ReaderEntry) -> str:
+    return one_line(found.problem) if found.problem else f"{found.layers} layers, width {found.width}"
+
+
+def _origin(found: ReaderEntry) -> str:
+    from docqa.reader.catalogue import SHIPPED
+
+    if found.source is None:
+        return f"{one_line(found.title)}, ships with docqa" if found.name == SHIPPED else "source not known"
+    parts = [found.source.origin, found.source.revision, found.source.commit and f"commit {found.source.commit[:12]}"]
+    return one_line(", ".join(part for part in parts if part))
 
 
 @contextmanager

@@ -7,78 +7,28 @@ stands between its blocks. What goes wrong, however strangely, comes out as an `
 from __future__ import annotations
 
 import codecs
-import importlib
 import os
+from itertools import pairwise
 
 from docqa.errors import ExtractionError
+from docqa.extract.decoding import clean
+from docqa.extract.formats import PLAIN_TEXT, Format, format_of
 from docqa.records import Extraction
 
 _SNIFFED_BYTES = 8192
 _WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 LE begins as UTF-16 LE
 
-_PLAIN_TEXT = "text/plain"
-
-_SUFFIXES = {
-    "text/markdown": ".md .markdown .mdown .mkd",
-    "text/html": ".html .htm .xhtml",
-    "application/pdf": ".pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx .docm",
-    "application/x-ipynb+json": ".ipynb",
-    "message/rfc822": ".eml",
-    _PLAIN_TEXT: ".txt .text .log .csv .tsv .ini .cfg .conf .toml .yaml .yml .json .jsonl .ndjson .xml .tex .bib"
-    " .rst .org .adoc .asciidoc .diff .patch .srt .vtt .properties .cmake .mk .gradle .tf .proto .graphql",
-    "text/x-python": ".py .pyi .pyx",
-    "text/x-c": ".c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cu",
-    "text/x-rust": ".rs",
-    "text/x-go": ".go",
-    "text/javascript": ".js .mjs .cjs .jsx",
-    "text/x-typescript": ".ts .tsx .mts .cts",
-    "text/x-java": ".java",
-    "text/x-kotlin": ".kt .kts",
-    "text/x-scala": ".scala",
-    "text/x-csharp": ".cs",
-    "text/x-swift": ".swift",
-    "text/x-ruby": ".rb",
-    "text/x-perl": ".pl .pm",
-    "text/x-php": ".php",
-    "text/x-lua": ".lua",
-    "text/x-r": ".r",
-    "text/x-julia": ".jl",
-    "text/x-haskell": ".hs",
-    "text/x-shellscript": ".sh .bash .zsh .fish .ps1 .bat",
-    "text/css": ".css .scss .sass .less",
-    "text/x-sql": ".sql",
-}
-
-_MEDIA_TYPES = {suffix: media_type for media_type, row in _SUFFIXES.items() for suffix in row.split()}
-
-_TEXT_NAMES = (
-    "readme license licence copying notice authors contributors changelog changes history news todo install"
-    " makefile gnumakefile dockerfile containerfile jenkinsfile vagrantfile procfile rakefile gemfile"
-    " codeowners version"
-)
-
-_MODULES = {
-    "text/markdown": ("markdown", "Markdown file"),
-    "text/html": ("html", "web page"),
-    "application/pdf": ("pdf", "PDF"),
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ("docx", "Word document"),
-    "application/x-ipynb+json": ("notebook", "Jupyter notebook"),
-    "message/rfc822": ("email", "e-mail message"),
-}
-
 
 def media_type_of(name: str) -> str | None:
     """Tell the media type from a file's name or path alone; None if its suffix is not known."""
-    base = os.path.basename(name).lower()
-    suffix = os.path.splitext(base)[1]
-    return _MEDIA_TYPES.get(suffix) or (_PLAIN_TEXT if base in _TEXT_NAMES.split() else None)
+    known = format_of(name)
+    return known.media_type if known else None
 
 
 def is_plain_text(name: str) -> bool:
     """Whether a file of this name is read as it stands, without any parser."""
-    media_type = media_type_of(name)
-    return media_type is None or media_type not in _MODULES
+    known = format_of(name)
+    return known is None or known.is_plain
 
 
 def extract(name: str, data: bytes) -> tuple[str, Extraction]:
@@ -87,17 +37,16 @@ def extract(name: str, data: bytes) -> tuple[str, Extraction]:
     A file whose suffix is not known is read as plain text if it looks like text.
     Raises `ExtractionError` if the file cannot be read or holds no text.
     """
-    media_type = media_type_of(name) or _sniff(name, data)
-    module, label = _MODULES.get(media_type, ("text", "text file"))
-    extraction = _run(module, label, data)
+    known = format_of(name) or _sniff(name, data)
+    extraction = _run(known, name, data)
     if not extraction.text.strip():
         raise ExtractionError("no text in it")
-    return media_type, extraction
+    return known.media_type, extraction
 
 
-def _sniff(name: str, data: bytes) -> str:
+def _sniff(name: str, data: bytes) -> Format:
     if data.startswith(_WIDE_BOMS) or (b"\0" not in data[:_SNIFFED_BYTES] and _is_utf8(data)):
-        return _PLAIN_TEXT
+        return PLAIN_TEXT
     suffix = os.path.splitext(os.path.basename(name))[1]
     raise ExtractionError(f"unknown format {suffix!r}" if suffix else "unknown format, and not text")
 
@@ -110,20 +59,37 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _run(module: str, label: str, data: bytes) -> Extraction:
+def _run(known: Format, name: str, data: bytes) -> Extraction:
     """Run one format's extractor; the only place where every kind of failure is caught.
 
     Libraries that parse hostile files raise whatever they stumble over, from `KeyError` to `struct.error`;
     none of it may end a run over many files.
     """
     try:
-        extraction: Extraction = importlib.import_module(f"docqa.extract.{module}").extract(data)
+        extractor = known.load()
+        extraction = extractor(data, name) if known.named else extractor(data)
+        if known.foreign:
+            _check(extraction)
     except ExtractionError:
         raise
     except RecursionError as error:
-        raise ExtractionError(f"{label} nested too deeply") from error
+        raise ExtractionError(f"{known.name} nested too deeply") from error
     except MemoryError as error:
-        raise ExtractionError(f"{label} needs more memory than there is") from error
-    except Exception as error:
-        raise ExtractionError(f"damaged {label} ({type(error).__name__}: {error})") from error
+        raise ExtractionError(f"{known.name} needs more memory than there is") from error
+    except BaseException as error:
+        if isinstance(error, ImportError) and known.needs is not None and error.name == known.needs:
+            raise ExtractionError(known.remedy) from error
+        # A library in Rust that gives up raises what is no `Exception`, so that nobody goes on with it.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ExtractionError(f"damaged {known.name} ({type(error).__name__}: {error})") from error
     return extraction
+
+
+def _check(extraction: object) -> None:
+    """Hold the extractor of another package to what every other part relies on."""
+    if not isinstance(extraction, Extraction) or clean(extraction.text) != extraction.text:
+        raise ExtractionError("its extractor returned no Extraction of clean text")
+    bounds = [0, *(mark.start for mark in extraction.marks), len(extraction.text)]
+    if any(low > high for low, high in pairwise(bounds)) or not all(mark.value for mark in extraction.marks):
+        raise ExtractionError("its extractor returned marks out of order or without a value")

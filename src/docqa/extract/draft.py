@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from docqa.errors import ExtractionError
 from docqa.extract.decoding import clean
 from docqa.records import Extraction, Mark, MarkKind
 
 _PATH_SEPARATOR = " › "
+_MAX_CHARACTERS = 100_000_000  # what repeats itself by reference, such as a cell's text, can grow without end
 
 
 class Draft:
@@ -78,6 +80,8 @@ class Draft:
         return Extraction("".join(self._pieces), tuple(self._marks), tuple(self._remarks))
 
     def _append(self, text: str) -> None:
+        if self._length + len(text) > _MAX_CHARACTERS:
+            raise ExtractionError(f"holds more than {_MAX_CHARACTERS // 1_000_000} million characters of text")
         self._pieces.append(text)
         self._length += len(text)
         self._newlines += text.count("\n")

@@ -34,14 +34,15 @@ _NAMES = {
 def extract(data: bytes) -> Extraction:
     """Return a message's headers, body and attachments; those that yield no text are remarked on."""
     draft = Draft()
-    _write(draft, email.message_from_bytes(data), depth=0)
+    write(draft, email.message_from_bytes(data))
     return draft.finish()
 
 
-def _write(draft: Draft, message: Message, depth: int) -> None:
+def write(draft: Draft, message: Message, *, depth: int = 0, untitled: str = "") -> None:
+    """Append a message, `depth` messages inside others, under its subject, else under `untitled`."""
     headers = {name: _header(message, name) for name in _SHOWN_HEADERS}
-    if headers["Subject"]:
-        draft.under(headers["Subject"], level=2 * depth)
+    if headers["Subject"] or untitled:
+        draft.under(headers["Subject"] or untitled, level=2 * depth)
     draft.block("\n".join(f"{name}: {value}" for name, value in headers.items() if value))
     leaves = list(_leaves(message))
     for leaf in leaves:
@@ -103,7 +104,7 @@ def _attachment(draft: Draft, part: Message, depth: int) -> None:
     if inner is None:
         draft.embed(content)
     else:
-        _write(draft, inner, depth + 1)
+        write(draft, inner, depth=depth + 1)
 
 
 def _inner_message(part: Message, name: str) -> Message | None:

@@ -44,17 +44,20 @@ _AROUND_BREAK = re.compile(r" *\n *")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 
 
-def extract(data: bytes) -> Extraction:
-    """Return a page's text; its title becomes the first heading unless a top heading says the same."""
+def extract(data: bytes, *, titled: bool = True) -> Extraction:
+    """Return a page's text; its title becomes the first heading unless a top heading says the same.
+
+    Not so unless `titled`: the pages of a book all have the book's title.
+    """
     declared = _DECLARATION.search(data[:_DECLARATION_BYTES])
-    return extract_markup(decode(data, declared[1].decode("ascii", "replace") if declared else None))
+    return extract_markup(decode(data, declared[1].decode("ascii", "replace") if declared else None), titled=titled)
 
 
-def extract_markup(markup: str) -> Extraction:
+def extract_markup(markup: str, *, titled: bool = True) -> Extraction:
     """Return the text of a page, or of a piece of one, that is decoded already."""
     tree = LexborHTMLParser(markup)
     draft = Draft()
-    title = _title(tree)
+    title = _title(tree) if titled else None
     if title is not None:
         draft.heading(title, level=0)
     if tree.root is not None:

@@ -35,7 +35,7 @@ class Reading:
 class Reader:
     """Dynamic-TinyBERT's way of reading (arXiv 2111.09645) for any BERT question-answering model.
 
-    `reader` is None for the model that ships with docqa, a folder, or a checkpoint's hub name.
+    `reader` is None for the reader in use, else a reader's name, a folder, or a checkpoint's hub name.
     `precision` is the arithmetic's: `auto` is bfloat16 where the processor multiplies it in hardware, which
     is about twice as fast, else float32. `folder` is the model's own, None for a checkpoint without one.
     ReaderError if the model cannot be loaded.
@@ -45,6 +45,7 @@ class Reader:
         loaded = weights.load(reader)
         self.name = loaded.name
         self.folder = loaded.folder
+        self.layers = loaded.model.shape.num_hidden_layers
         self.precision = _hardware_precision() if precision == "auto" else precision
         self._tokenizer = loaded.tokenizer
         self._model = loaded.model.to(getattr(torch, self.precision))

@@ -1,4 +1,4 @@
-"""Reader model folders: checked, mapped onto the forward pass, loaded.
+"""Reader models: checked, mapped onto the forward pass, loaded.
 
 A reader model is a folder with `config.json`, `model.safetensors` and `tokenizer.json` in the layout that
 transformers writes for `BertForQuestionAnswering`. A `MANIFEST.sha256` beside them, in the format of
@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from docqa.errors import ReaderError
+from docqa.reader import catalogue, hub
+from docqa.reader.catalogue import FILES, MANIFEST, no_reader
 from docqa.reader.model import BertShape, SpanModel
-
-MANIFEST = "MANIFEST.sha256"
-FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +39,31 @@ class ReaderModel:
     tokenizer: Tokenizer
 
 
-def shipped_folder() -> Path:
-    """The reader model that comes with docqa, in an installed package or a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "_data" / "reader"
-    return installed if installed.is_dir() else package.parents[1] / "data" / "reader"
-
-
 def load(reader: str | os.PathLike[str] | None = None) -> ReaderModel:
-    """Load a reader model: the shipped one, a folder, or a checkpoint by its hub name.
+    """Load a reader model: the one in use, or one by its name, its folder or its name on a hub, tried in this order.
 
     A folder with all of docqa's files loads directly, anything else through transformers.
     ReaderError if there is no such reader, or it is incomplete, altered, or no BERT question-answering model.
     """
-    folder = shipped_folder() if reader is None else Path(reader)
-    if folder.is_dir():
-        _verify(folder)
-        if all((folder / name).is_file() for name in FILES):
-            return _load_folder(folder)
-    elif folder.exists():
+    found = catalogue.find(reader)
+    if reader is not None and found is None and not is_path(reader):
+        return load_checkpoint(hub.fetch(str(reader)), str(reader))
+    folder = found or Path(reader or "")
+    if folder.is_file():
         raise ReaderError(f"{folder} is a file; a reader is a folder with {', '.join(FILES)}")
-    elif reader is None:
+    if found and not folder.is_dir():
         raise ReaderError(f"the reader that ships with docqa is not at {folder}; install docqa again")
-    return _load_foreign(str(reader))
+    if not folder.is_dir():
+        raise no_reader(str(folder), "there is no such folder")
+    _verify(folder)
+    if all((folder / name).is_file() for name in FILES):
+        return _load_folder(folder)
+    return load_checkpoint(folder, str(folder))
+
+
+def is_path(reader: str | os.PathLike[str]) -> bool:
+    """Whether this names something on the disk, there or not, rather than a checkpoint on a hub."""
+    return Path(reader).exists() or not isinstance(reader, str) or reader.startswith((".", "/", "~"))
 
 
 def _verify(folder: Path) -> None:
@@ -107,49 +107,49 @@ def _read_config(file: Path) -> dict[str, Any]:
     return config
 
 
-def _load_foreign(reader: str) -> ReaderModel:
+def load_checkpoint(folder: Path, name: str) -> ReaderModel:
     """Load any BERT question-answering checkpoint through transformers, never running code of its own.
 
-    The hub's cache is tried first. Only a reader that was named explicitly gets here, so asking the hub is
-    what the user wanted; a hub that does not answer fails within seconds.
+    `name` is what it is reported by. A pickle is loaded only where there are no safetensors, and then by
+    torch's loader of bare tensors. ReaderError if it cannot be loaded.
     """
-    for limit in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
-        os.environ.setdefault(limit, "10")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import model_info
+    _check_kind(folder, name)
     from transformers import AutoTokenizer, BertForQuestionAnswering
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    load_model = partial(BertForQuestionAnswering.from_pretrained, reader, output_loading_info=True)
     try:
-        try:
-            model, report = load_model(**options)
-        except OSError:
-            if Path(reader).exists() or reader.startswith((".", "/", "~")):
-                raise
-            options["local_files_only"] = False
-            model_info(reader, timeout=10)  # fails at once, where the download would try again for half a minute
-            model, report = load_model(**options)
-        tokenizer = AutoTokenizer.from_pretrained(reader, use_fast=True, **options)
+        model, report = BertForQuestionAnswering.from_pretrained(
+            folder,
+            output_loading_info=True,
+            use_safetensors=any(folder.glob("*.safetensors")),
+            weights_only=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **options).backend_tokenizer
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ReaderError(
-            f"no reader '{reader}': {reason}. Name a folder with {', '.join(FILES)}, "
-            "or a checkpoint on a hub that this machine can reach"
-        ) from error
+        raise no_reader(name, reason) from error
     if missing := sorted(report["missing_keys"]):
         # What a checkpoint lacks, transformers fills with random numbers.
-        raise ReaderError(f"{reader} is not a BERT question-answering model: it has no {', '.join(missing[:3])}")
-    return _assemble(
-        reader,
-        {**model.config.to_dict(), "architectures": ["BertForQuestionAnswering"]},
-        model.state_dict(),
-        tokenizer.backend_tokenizer,
-        Path(reader),
-    )
+        raise ReaderError(f"{name} is not a BERT question-answering model: it has no {', '.join(missing[:3])}")
+    config = {**model.config.to_dict(), "architectures": ["BertForQuestionAnswering"]}
+    return _assemble(name, config, model.state_dict(), tokenizer, Path(name))
+
+
+def _check_kind(folder: Path, name: str) -> None:
+    """Refuse what docqa cannot or will not run before any of it is loaded; names a checkpoint's missing config."""
+    if not (folder / "config.json").is_file():
+        raise no_reader(name, "it has no config.json")
+    # Missing weights tell better than the architecture's name whether it answers questions.
+    _check_supported({**_read_config(folder / "config.json"), "architectures": ["BertForQuestionAnswering"]}, name)
+    tokenizer = folder / "tokenizer_config.json"
+    if tokenizer.is_file() and "auto_map" in _read_config(tokenizer):
+        raise ReaderError(
+            f"{name} wants code of its own to be run for its tokenizer (auto_map), which docqa never does"
+        )
 
 
 def _assemble(
@@ -176,6 +176,17 @@ def _assemble(
 
 def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
     """The architecture that a checkpoint's config describes; ReaderError if it is not one docqa can run."""
+    _check_supported(config, str(origin))
+    shape = BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
+    # As the sizes' defaults are: whole numbers but for layer_norm_eps.
+    sizes, usual_sizes = asdict(shape).values(), asdict(BertShape()).values()
+    sound = all(type(size) is type(usual) and size > 0 for size, usual in zip(sizes, usual_sizes, strict=True))
+    if not sound or shape.hidden_size % shape.num_attention_heads:
+        raise ReaderError(f"{origin} describes no model that can be built: {shape}")
+    return shape
+
+
+def _check_supported(config: Mapping[str, Any], origin: str) -> None:
     unsupported = [
         f"{key} {config[key]!r}"
         for key, supported in (
@@ -192,13 +203,6 @@ def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:
         raise ReaderError(
             f"{origin} is not a BERT question-answering model that docqa can run: {', '.join(unsupported)}"
         )
-    shape = BertShape(**{field.name: config[field.name] for field in fields(BertShape) if field.name in config})
-    # As the sizes' defaults are: whole numbers but for layer_norm_eps.
-    sizes, usual_sizes = asdict(shape).values(), asdict(BertShape()).values()
-    sound = all(type(size) is type(usual) and size > 0 for size, usual in zip(sizes, usual_sizes, strict=True))
-    if not sound or shape.hidden_size % shape.num_attention_heads:
-        raise ReaderError(f"{origin} describes no model that can be built: {shape}")
-    return shape
 
 
 def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:

@@ -1,0 +1,30 @@
+"""JSON, YAML and TOML: the text as it stands, with the outermost keys as headings.
+
+Nothing is parsed, so nothing can be nested too deeply, refer to itself, or lose its place in the file.
+"""
+
+from __future__ import annotations
+
+import re
+
+from docqa.extract.decoding import decode
+from docqa.records import Extraction, Mark
+
+# In JSON, the outermost keys stand at the indentation of the first.
+_FIRST_JSON_KEY = re.compile(r'\s*\{[^\S\n]*\n([^\S\n]+)"')
+_YAML_KEY = re.compile(r"""^(["']?)([\w./][\w ./-]{0,200})\1[^\S\n]{0,9}:(?=\s|$)""", re.MULTILINE)
+_TOML_TABLE = re.compile(r"""^()\[{1,2}[^\S\n]{0,9}([\w."'-][^\]\n]{0,200})\]{1,2}(?=[^\S\n]{0,9}$)""", re.MULTILINE)
+
+
+def extract(data: bytes) -> Extraction:
+    """Return the file's text with line ends normalised, and a heading for each outermost key or table."""
+    text = decode(data)
+    headings = [Mark("heading", match.start(), " ".join(match[2].split())) for match in _pattern(text).finditer(text)]
+    return Extraction(text, (Mark("line", 0, "1"), *headings))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    indented = _FIRST_JSON_KEY.match(text)
+    if indented is not None:
+        return re.compile(rf'^{re.escape(indented[1])}(")([^"\\\n]{{1,200}})"[^\S\n]*:', re.MULTILINE)
+    return _TOML_TABLE if _TOML_TABLE.search(text) and not _YAML_KEY.search(text) else _YAML_KEY

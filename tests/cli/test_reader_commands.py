@@ -1,0 +1,173 @@
+"""`docqa reader`, and which reader `docqa ask` then takes and names."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docqa.reader import catalogue
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+QUESTION = "When does the lease end?"
+
+
+@pytest.fixture(autouse=True)
+def _own_readers(readers: Path) -> None:
+    """None of these tests touches anyone's readers."""
+
+
+def answering(cli: Cli, *options: object) -> str:
+    """The reader that `docqa ask` says has answered."""
+    name: str = cli("ask", "--json", *options, QUESTION).json["reader"]["name"]
+    return name
+
+
+# --- add, ls, show, use, rm ---------------------------------------------------------------------------------
+
+
+def test_a_reader_is_added_used_and_removed(filled: Cli, foreign: Path) -> None:
+    assert answering(filled) == "docqa-minilm-1"
+    added = filled("reader", "add", foreign)
+    assert added.code == 0
+    assert added.out.startswith("foreign added: 2 layers, width 32")
+    assert "docqa reader use foreign" in added.out
+    assert answering(filled) == "docqa-minilm-1"
+    assert answering(filled, "--reader", "foreign") == "foreign"
+
+    assert filled("reader", "use", "foreign") == (0, "", "foreign answers from now on\n")
+    assert answering(filled) == "foreign"
+    assert answering(filled, "--reader", "shipped") == "docqa-minilm-1"
+
+    assert filled("reader", "rm", "foreign") == (0, "", "foreign is gone; shipped answers\n")
+    assert answering(filled) == "docqa-minilm-1"
+
+
+def test_dynamic_tinybert_answers_as_soon_as_it_is_there(filled: Cli, foreign: Path) -> None:
+    added = filled("reader", "add", foreign, "--name", "Intel/dynamic_tinybert")
+    assert "it answers from now on" in added.out
+    assert answering(filled) == "Intel/dynamic_tinybert"
+    assert filled("reader", "use", "shipped").code == 0
+    assert answering(filled) == "docqa-minilm-1"
+
+
+def test_ls_lists_the_readers_and_marks_the_one_in_use(cli: Cli, foreign: Path) -> None:
+    cli("reader", "add", foreign)
+    shipped, added = cli("reader", "ls").out.splitlines()
+    assert shipped.split() == [
+        *("*", "shipped", "46", "MB", "6", "layers,", "width", "384", "docqa-minilm-1,", "ships", "with", "docqa")
+    ]
+    assert added.startswith("  foreign")
+    assert added.endswith(str(foreign))
+    listed = cli("reader", "ls", "--json").json["readers"]
+    assert [(each["name"], each["in_use"]) for each in listed] == [("shipped", True), ("foreign", False)]
+    assert list(listed[1]) == [
+        *("name", "title", "in_use", "folder", "bytes", "layers", "width", "digest", "source", "problem")
+    ]
+    assert list(listed[1]["source"]) == ["origin", "revision", "commit", "converted", "docqa"]
+
+
+def test_show_tells_what_is_known(cli: Cli, foreign: Path) -> None:
+    folder = Path(cli("reader", "add", foreign, "--json").json["folder"])
+    shown = cli("reader", "show", "foreign").out
+    for known in ("2 layers, width 32", str(foreign), "by docqa 0.", "none fitted", "none measured"):
+        assert known in shown
+    (folder / catalogue.RANKING).write_text(json.dumps({"least_confidence": 0.31, "precisions": []}))
+    (folder / catalogue.LENGTHS).write_text(json.dumps({"measured": [1, 2]}))
+    shown = cli("reader", "show", "foreign").out
+    assert "a confidence of 31% on" in shown
+    assert "--json has the table" in shown
+    as_json = cli("reader", "show", "foreign", "--json").json
+    assert as_json["ranking"]["least_confidence"] == 0.31
+    assert as_json["lengths"] == {"measured": [1, 2]}
+    assert as_json["digest"] in (folder / catalogue.MANIFEST).read_text()
+
+
+@pytest.mark.parametrize("command", ["use", "show", "rm"])
+@pytest.mark.parametrize("name", ["../x", "nobody/nothing"])
+def test_a_name_that_is_no_readers_is_a_usage_error(cli: Cli, command: str, name: str) -> None:
+    done = cli("reader", command, name)
+    assert (done.code, done.out) == (2, "")
+    assert name in done.err
+
+
+def test_what_cannot_be_added_is_said(cli: Cli, foreign: Path, tmp_path: Path) -> None:
+    assert cli("reader", "add", tmp_path / "nowhere").code == 3
+    assert cli("reader", "add", foreign, "--name", "../x").code == 2
+    (foreign / "config.json").write_text('{"model_type": "distilbert"}')
+    done = cli("reader", "add", foreign)
+    assert (done.code, done.out) == (3, "")
+    assert "model_type 'distilbert'" in done.err
+
+
+def test_a_hostile_source_does_not_reach_the_terminal(cli: Cli, foreign: Path) -> None:
+    folder = Path(cli("reader", "add", foreign, "--json").json["folder"])
+    source = json.loads((folder / catalogue.SOURCE).read_text())
+    (folder / catalogue.SOURCE).write_text(json.dumps({**source, "origin": "\x1b]0;title\x07"}))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "name": "\x1b[2J"}))
+    for command in (("ls",), ("show", "foreign")):
+        assert "\x1b" not in cli("reader", *command).out
+
+
+# --- what ask says ------------------------------------------------------------------------------------------
+
+
+def said_on_a_terminal(program: list[str], environment: dict[str, str], *arguments: str) -> str:
+    """What a command says beside its data when standard error is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [*program, *arguments],
+            env={**environment, "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=120,
+        )
+        assert done.returncode == 0
+        os.write(theirs, b"\x04")  # so that reading ends where nothing was said
+        return os.read(ours, 10_000).decode().replace("\x04", "")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.slow
+def test_a_terminal_hears_once_of_the_other_reader_and_then_which_one_has_answered(
+    program: list[str], guarded_environment: dict[str, str], sample: Path, readers: Path, foreign: Path
+) -> None:
+    environment = {**guarded_environment, "DOCQA_LIBRARY": str(sample), "DOCQA_READERS": str(readers)}
+    ask = ("ask", "Where is the garden?", "--min-confidence", "0")
+    assert said_on_a_terminal(program, environment, *ask, "--json") == ""
+    assert said_on_a_terminal(program, environment, *ask, "--reader", "shipped") == ""
+    assert "docqa reader add Intel/dynamic_tinybert" in said_on_a_terminal(program, environment, *ask)
+    assert said_on_a_terminal(program, environment, *ask) == ""
+    said_on_a_terminal(program, environment, "reader", "add", str(foreign))
+    said = said_on_a_terminal(program, environment, *ask, "--reader", "foreign")
+    assert "read by foreign" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_nothing_is_said_where_nobody_looks(filled: Cli, tiny_reader: Path) -> None:
+    assert filled("ask", "--reader", tiny_reader, QUESTION).err == ""
+
+
+def test_explanations_stand_below_their_answers(filled: Cli, tiny_reader: Path) -> None:
+    ask = ("ask", "--explain", "--reader", tiny_reader, "--top", 2, QUESTION)
+    lines = [line.split() for line in filled(*ask).out.splitlines()]
+    for word in ("terms", "logits", "score", "tokens"):
+        assert [line[:1] for line in lines].count([word]) == 2
+    assert ["terms", "leas,", "end"] in lines
+    assert ["tokens", "all", "kept", "by", "the", "2", "layers"] in lines
+    explanation = filled(*ask, "--json").json["answers"][0]["explanation"]
+    assert list(explanation) == ["terms", "start_logit", "end_logit", "null_logit", "score", "evidence", "kept"]
+    assert list(explanation["evidence"][0]) == ["feature", "value", "weight", "contribution"]
+    assert explanation["kept"] == [1.0, 1.0]
