@@ -32,6 +32,7 @@ from docqa.records import (
     Passage,
     ReaderInfo,
     Result,
+    Span,
     Status,
     Timing,
     Verdict,
@@ -72,7 +73,8 @@ def default_library() -> Path:
 class AskOptions(TypedDict, total=False):
     """How a question is answered: `top` answers are given from the `passages` that match best.
 
-    `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. `filters`
+    With `top` 1 reading stops as soon as no unread passage can hold a better answer. `lengths` is the share of
+    tokens that each of the reader's layers keeps, None for all of them. `filters`
     say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the one from
     which on answers were right at least a share `min_precision` of the time in calibration; by default the
     one the reader's ranking advises. With `explain` every answer says why it stands where it does.
@@ -216,12 +218,23 @@ class DocQA:
         reader, ranking = self.reader, self.ranking
         least = _least_confidence(ranking, options.get("min_confidence"), options.get("min_precision"))
         reading_started = time.perf_counter()
-        reading = reader.read(parsed.text, [each.passage.text for each in candidates], lengths=lengths)
-        if reading.question_shortened:
-            notices.append("the question is long: the reader saw only its beginning")
         kept = lengths.shares if lengths else (1.0,) * reader.layers
         explain = partial(explained, terms=parsed.terms[:QUESTION_TERMS], ranking=ranking, kept=kept)
-        proposals = propose(parsed.terms, candidates, reading.spans)
+        spans: list[tuple[Span, ...]] = []
+        proposals: list[Proposal] = []
+        for part in _rounds(candidates):
+            reading = reader.read(parsed.text, [each.passage.text for each in part], lengths=lengths)
+            spans += reading.spans
+            proposals = propose(parsed.terms, candidates[: len(spans)], spans)
+            # Alternatives and further places may stand anywhere; the best answer alone may be certain early.
+            if top == 1 and ranking.settles(proposals, candidates, len(spans)):
+                break
+            if len(spans) < len(candidates):
+                so_far = rank(proposals, ranking, top)
+                if so_far and so_far[0].confidence >= least:
+                    yield events.AnswersImproved(_checked(so_far, candidates), len(spans), len(candidates))
+        if candidates and reading.question_shortened:
+            notices.append("the question is long: the reader saw only its beginning")
         answers = rank(proposals, ranking, top, explain if options.get("explain") else None)
         answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
         finished = time.perf_counter()
@@ -517,6 +530,11 @@ class _Tally:
             passages=counts["passages"],
             seconds=seconds,
         )
+
+
+def _rounds(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """Part the candidates into what is read together, the likeliest first."""
+    yield from (part for part in (candidates[:3], candidates[3:6], candidates[6:]) if part)
 
 
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:

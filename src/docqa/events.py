@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from docqa.records import Candidate, IndexReport, Result
+from docqa.records import Answer, Candidate, IndexReport, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,19 @@ class CandidatesFound:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersImproved:
+    """The best answers so far, `read` passages of `passages` having been read."""
+
+    answers: tuple[Answer, ...]
+    read: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The question has its result."""
 
     result: Result
 
 
-AskEvent = CandidatesFound | Answered
+AskEvent = CandidatesFound | AnswersImproved | Answered

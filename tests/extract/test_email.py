@@ -56,7 +56,7 @@ def test_attachments_follow_under_their_names() -> None:
     pages = write_pdf([column(["First."]), [], column(["Third."])])
     message.add_attachment(pages, maintype="application", subtype="pdf", filename="plan.pdf")
     message.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="photo.png")
-    message.add_attachment(b"PK\0\0", maintype="application", subtype="zip", filename="x.zip")
+    message.add_attachment(b"PK\0\0", maintype="application", subtype="x", filename="x.rar")
     extraction = read(message)
     assert extraction.text.endswith("Hello\n\nNotes\n\ntext\n\nFirst.\n\nThird.")
     assert [(mark.kind, mark.value) for mark in extraction.marks] == [
@@ -65,7 +65,7 @@ def test_attachments_follow_under_their_names() -> None:
         ("heading", "Trip › n.md › Notes"),
         ("heading", "Trip › plan.pdf"),
     ]
-    assert extraction.remarks == ("page 2 has no text layer", "attachment x.zip: unknown format '.zip'")
+    assert extraction.remarks == ("page 2 has no text layer", "attachment x.rar: unknown format '.rar'")
 
 
 def test_attachments_inside_an_alternative_are_not_lost() -> None:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from email.message import EmailMessage
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from office_files import OFFICE_FILES
+from packing import edited, packed
 from pdf_writer import column, write_pdf
 
 from docqa.errors import ExtractionError
 from docqa.extract import extract, media_type_of
+from docqa.extract.formats import FORMATS
 from docqa.records import Extraction
 
-SUFFIXES = [".txt", ".py", ".csv", ".md", ".html", ".pdf", ".docx", ".ipynb", ".eml", ".unknown", ""]
+SUFFIXES = [
+    *sorted({each.suffixes[0] for each in FORMATS if not each.is_plain}),
+    *(".txt", ".py", ".tsv", ".srt", ".rst.gz", ".unknown", ""),
+]
 PDF = write_pdf([column(["Some text."]), column(["More of it."])])
 NOTEBOOK = json.dumps({"cells": [{"cell_type": "markdown", "source": ["# A\n", "- b"]}]}).encode()
-MARKUP = "<>/ab\n\r \0#-*|`[]()!&;=\"'\ud800é h1 li td pre table ul"
+MARKUP = [
+    *"<>/ab\n\r \0#-*|`[]()!&;:=,.{}_\\\"'\t\ud800é01",
+    *("h1", "li", "td", "pre", "table", "ul", "===\n", ".. x::", "#+title:", ":END:", "\n\nFrom a 10:00\n"),
+    *("00:01.000 --> 00:02.000\n", "Subject: ", '{\n "a": ', "\n[a]\n"),
+]
 
 
 def message() -> bytes:
@@ -61,14 +74,22 @@ def test_any_bytes_give_clean_text_or_a_reason(suffix: str, data: bytes) -> None
 
 
 @settings(max_examples=300, deadline=None)
-@given(suffix=st.sampled_from(SUFFIXES), text=st.text(st.sampled_from(MARKUP), max_size=200))
+@given(suffix=st.sampled_from(SUFFIXES), text=st.lists(st.sampled_from(MARKUP), max_size=200).map("".join))
 def test_any_markup_gives_clean_text_or_a_reason(suffix: str, text: str) -> None:
     extract_or_refuse(f"file{suffix}", text.encode("utf-8", "surrogatepass"))
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    case=st.sampled_from([(".pdf", PDF), (".ipynb", NOTEBOOK), (".eml", message())]),
+    case=st.sampled_from(
+        [
+            *((".pdf", PDF), (".ipynb", NOTEBOOK), (".eml", message())),
+            *((suffix, make()) for suffix, make in OFFICE_FILES.items()),
+            (".zip", packed({"a.md": "# A", "b.zip": packed({"c.txt": "c"})})),
+            (".txt.gz", gzip.compress(b"text")),
+            (".mbox", b"From a 10:00\n" + message()),
+        ]
+    ),
     position=st.floats(0, 1, exclude_max=True),
     damage=st.binary(max_size=8),
     length=st.integers(0, 30),
@@ -110,7 +131,8 @@ def test_any_json_named_a_notebook_gives_clean_text_or_a_reason(value: object) -
         ("x.htm", "text/html"),
         ("x.PDF", "application/pdf"),
         ("main.rs", "text/x-rust"),
-        ("data.csv", "text/plain"),
+        ("data.csv", "text/csv"),
+        ("a.tar.gz", "application/gzip"),
         ("README", "text/plain"),
         ("a/Makefile", "text/plain"),
         ("x.xyz", None),
@@ -150,7 +172,32 @@ def test_failures_of_libraries_come_out_with_a_reason() -> None:
 def test_extracting_text_imports_no_library_of_another_format() -> None:
     script = (
         "import sys; from docqa.extract import extract; extract('a.txt', b'x'); "
-        "print(*{'docx', 'pypdfium2', 'selectolax', 'markdown_it', 'charset_normalizer'} & set(sys.modules))"
+        "heavy = {'docx', 'lxml', 'pypdfium2', 'python_calamine', 'selectolax', 'markdown_it', 'charset_normalizer'}; "
+        "print(*heavy & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    suffix=st.sampled_from(sorted(OFFICE_FILES)),
+    number=st.integers(0, 50),
+    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=6), st.integers(0, 20)), max_size=3),
+)
+def test_office_files_with_damaged_parts_give_clean_text_or_a_reason(
+    suffix: str, number: int, edits: list[tuple[float, bytes, int]]
+) -> None:
+    data = OFFICE_FILES[suffix]()
+    if suffix == ".xls":
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        chosen = archive.namelist()[number % len(archive.namelist())]
+
+    def damage(name: str, content: bytes) -> bytes:
+        for position, inserted, length in edits if name == chosen else []:
+            at = int(position * len(content))
+            content = content[:at] + inserted + content[at + length :]
+        return content
+
+    extract_or_refuse(f"file{suffix}", edited(data, damage))

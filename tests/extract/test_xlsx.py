@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from datetime import datetime
 
@@ -91,6 +92,15 @@ def test_an_old_workbook_is_read_alike() -> None:
 def test_a_new_workbook_named_as_an_old_one_says_so() -> None:
     with pytest.raises(ExtractionError, match=r"name it \.xlsx"):
         extract("a.xls", workbook())
+
+
+def test_what_takes_its_reader_down_takes_nothing_else_along() -> None:
+    data = old_workbook()
+    cell = struct.pack("<HHHH", 0x203, 14, 1, 3)  # the number in the last column of the second row
+    assert data.count(cell) == 1
+    far = data.replace(cell, struct.pack("<HHHH", 0x203, 14, 0xFFFF, 0xFFFF))
+    with pytest.raises(ExtractionError, match="crashes the program that reads it"):
+        extract("a.xls", far)
 
 
 def test_without_its_library_an_old_workbook_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 from docqa.errors import UsageError
+from docqa.evaluation.metrics import normalise
 from docqa.terms import document_terms, question_terms
 from docqa.training.data import (
     Collection,
@@ -20,7 +21,6 @@ from docqa.training.data import (
     Source,
     as_squad,
     hold_out,
-    normalised,
     read_squad,
 )
 
@@ -118,8 +118,8 @@ _LETTERS = st.text("ab c,A", min_size=1, max_size=12)
 def test_a_distractor_never_holds_an_answer(paragraphs: list[str], answers: list[str], question: str) -> None:
     for place in Distractors(paragraphs).find(question, answers, own="a b", count=10):
         assert paragraphs[place] != "a b"
-        words = f" {normalised(paragraphs[place])} "
-        assert not any(f" {normalised(answer)} " in words for answer in answers)
+        words = f" {normalise(paragraphs[place])} "
+        assert not any(f" {normalise(answer)} " in words for answer in answers)
 
 
 def test_distractors_come_in_the_order_of_bm25() -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from docqa.errors import ReaderError, UsageError
+from docqa.ranking import Ranking
 from docqa.reader.reader import Reader
 from docqa.training import recipe
 from docqa.training.__main__ import main
 from docqa.training.data import read_squad
+from docqa.training.reader_folder import add_ranking
 
 
 @pytest.fixture
@@ -48,7 +51,26 @@ def test_validation_prints_figures(rivers: Path, start: Path) -> None:
     assert json.loads(result.stdout)["questions"] == 6
 
 
-@pytest.mark.parametrize("command", ["fine-tune", "held-out", "validate"])
+def test_a_reader_that_is_never_right_cannot_be_fitted(data: Path, start: Path) -> None:
+    with pytest.raises(UsageError, match="first answers are wrong"):
+        CliRunner().invoke(main, ["fit-ranking", "--data", str(data), str(start)], catch_exceptions=False)
+    assert not (start / "ranking.json").exists()
+
+
+def test_a_ranking_becomes_part_of_the_reader(start: Path, tmp_path: Path) -> None:
+    reader = tmp_path / "reader"
+    shutil.copytree(start, reader)
+    for ranking in (Ranking({"logit": 1.0}), Ranking({"margin": 0.5})):
+        add_ranking(reader, ranking)
+        assert Ranking.load(reader) == ranking
+        assert (reader / "MANIFEST.sha256").read_text().count("ranking.json") == 1
+    assert Reader(reader).folder == reader
+    (reader / "ranking.json").write_text("{}")
+    with pytest.raises(ReaderError, match=r"ranking\.json"):
+        Reader(reader)
+
+
+@pytest.mark.parametrize("command", ["fine-tune", "held-out", "validate", "fit-ranking"])
 def test_every_command_has_help(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +17,9 @@ from docx.oxml.parser import parse_xml
 
 from docqa.errors import ExtractionError
 from docqa.extract.draft import Draft
+from docqa.extract.package import open_package
 from docqa.records import Extraction
 
-_MAX_EXPANDED_BYTES = 200_000_000
-_CHUNK_BYTES = 1 << 20
-_MAIN_PART = "word/document.xml"
 _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of old .doc files and of encrypted ones
 
 _PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
@@ -50,24 +47,12 @@ def extract(data: bytes) -> Extraction:
     """
     if data.startswith(_OLE_SIGNATURE):
         raise ExtractionError("encrypted, or in the old .doc format; save it as .docx without a password")
-    _check_expansion(data)
+    with open_package(data) as package:
+        package.vouch()
     document = docx.Document(io.BytesIO(data))
     writer = _Writer(_Styles(document), _notes(document))
     writer.write(document.element.body)
     return writer.draft.finish()
-
-
-def _check_expansion(data: bytes) -> None:
-    """Refuse a zip bomb before the parser meets it, by the sizes in the directory and by the real one."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        expanded = sum(entry.file_size for entry in archive.infolist())
-        if expanded <= _MAX_EXPANDED_BYTES and _MAIN_PART in archive.namelist():
-            with archive.open(_MAIN_PART) as part:
-                expanded = 0
-                while expanded <= _MAX_EXPANDED_BYTES and (chunk := part.read(_CHUNK_BYTES)):
-                    expanded += len(chunk)
-    if expanded > _MAX_EXPANDED_BYTES:
-        raise ExtractionError(f"expands to more than {_MAX_EXPANDED_BYTES // 1_000_000} MB")
 
 
 class _Styles:

@@ -13,7 +13,7 @@ from docqa.records import Extraction, Mark
 # In JSON, the outermost keys stand at the indentation of the first.
 _FIRST_JSON_KEY = re.compile(r'\s*\{[^\S\n]*\n([^\S\n]+)"')
 _YAML_KEY = re.compile(r"""^(["']?)([\w./][\w ./-]{0,200})\1[^\S\n]{0,9}:(?=\s|$)""", re.MULTILINE)
-_TOML_TABLE = re.compile(r"""^()\[{1,2}[^\S\n]{0,9}([\w."'-][^\]\n]{0,200})\]{1,2}(?=[^\S\n]{0,9}$)""", re.MULTILINE)
+_TOML_TABLE = re.compile(r"""^()\[{1,2}[^\S\n]{0,9}([\w"'-][\w ."'-]{0,200})\]{1,2}(?=[^\S\n]{0,9}$)""", re.MULTILINE)
 
 
 def extract(data: bytes) -> Extraction:

@@ -63,16 +63,22 @@ class Package:
         Raises `KeyError` if there is none of that name, `ExtractionError` if it is encrypted or too large.
         """
         entry = self._archive.getinfo(part) if isinstance(part, str) else part
-        if entry.flag_bits & _IS_ENCRYPTED:
-            raise ExtractionError("encrypted; unpack it and index again")
-        if entry.compress_type not in _METHODS:
-            raise ExtractionError("compressed in an uncommon way; unpack it and index again")
+        _refuse_unsafe(entry)
         unpacked = bytearray()
         with self._archive.open(entry) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 self._allowance.take_bytes(len(chunk))
                 unpacked += chunk
         return bytes(unpacked)
+
+    def vouch(self) -> None:
+        """Make sure that another library can safely unpack all of it with `zipfile`.
+
+        That holds to the sizes in the directory, so it is they that count.
+        """
+        for entry in self.entries:
+            _refuse_unsafe(entry)
+            self._allowance.take_bytes(entry.file_size)
 
     def xml(self, name: str) -> Any:
         """Parse a part and return its root element."""
@@ -92,6 +98,13 @@ class Package:
             element.clear()
             while element.getprevious() is not None:
                 del element.getparent()[0]
+
+
+def _refuse_unsafe(entry: zipfile.ZipInfo) -> None:
+    if entry.flag_bits & _IS_ENCRYPTED:
+        raise ExtractionError("encrypted; unpack it and index again")
+    if entry.compress_type not in _METHODS:
+        raise ExtractionError("compressed in an uncommon way; unpack it and index again")
 
 
 def _refuse_entities(element: Any) -> None:

@@ -1,4 +1,8 @@
-"""Old Excel workbooks, of the years before xlsx, through calamine."""
+"""Old Excel workbooks, of the years before xlsx, through calamine.
+
+Calamine makes room for every cell between the first and the last of a sheet; where there is none, it takes
+the process down, and no exception tells. So it works in a child process of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,45 @@ import io
 from datetime import date, datetime, time
 from typing import Any
 
-from python_calamine import CalamineWorkbook, PasswordError
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from docqa.errors import ExtractionError
 from docqa.extract.draft import Draft
 from docqa.extract.table import TableWriter
 from docqa.records import Extraction
+from docqa.workers import WorkerPool
+
+_TIMEOUT_S = 15.0
+_MEMORY_BYTES = 2 << 30
 
 
 def extract(data: bytes) -> Extraction:
     """Return the rows of all sheets under the sheets' names; raises `ExtractionError` if it is encrypted."""
     if data.startswith(b"PK"):
         raise ExtractionError("not an old Excel workbook; if it is a new one, name it .xlsx")
+    pool = WorkerPool(read, _failed, workers=1, timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES)
+    [[outcome]] = pool.map([[data]])
+    if isinstance(outcome, str):
+        raise ExtractionError(outcome)
+    return outcome
+
+
+def read(data: bytes) -> Extraction | str:
+    """Read a workbook in this process; where that fails, return the reason."""
     try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    except PasswordError as error:
-        raise ExtractionError("encrypted; remove the password and index again") from error
+        return _read(data)
+    except PasswordError:
+        return "encrypted; remove the password and index again"
+    except (CalamineError, ExtractionError) as error:
+        return f"damaged old Excel workbook ({error})"
+
+
+def _failed(_: bytes, reason: str) -> str:
+    return reason
+
+
+def _read(data: bytes) -> Extraction:
+    workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
     draft = Draft()
     for name in workbook.sheet_names:
         draft.under(name, level=1)

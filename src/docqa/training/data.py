@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from docqa.errors import UsageError
+from docqa.evaluation.metrics import normalise
 from docqa.terms import document_terms, question_terms
 
 # Okapi BM25's customary parameters, those of rank_bm25.
@@ -201,7 +201,7 @@ class Distractors:
     """BM25 over a collection's paragraphs, for finding passages that look right and are not."""
 
     def __init__(self, paragraphs: Sequence[str]) -> None:
-        self._words = [f" {normalised(paragraph)} " for paragraph in paragraphs]
+        self._words = [f" {normalise(paragraph)} " for paragraph in paragraphs]
         self._texts = list(paragraphs)
         self._weights = _bm25_weights([document_terms(paragraph) for paragraph in paragraphs])
 
@@ -211,7 +211,7 @@ class Distractors:
         A paragraph that shares no term with the question is no distractor. Answers are compared as the SQuAD
         metric does; where nothing is left of one after that, no paragraph can be known to lack it.
         """
-        needles = [f" {normalised(answer)} " for answer in answers]
+        needles = [f" {normalise(answer)} " for answer in answers]
         if not all(needle.strip() for needle in needles):
             return []
         scores = np.zeros(len(self._texts))
@@ -249,15 +249,6 @@ def _bm25_weights(
         idf = np.log1p((len(documents) - len(of_term) + 0.5) / (len(of_term) + 0.5))
         weights[term] = places, idf * frequencies * (BM25_K1 + 1) / (frequencies + norms[places])
     return weights
-
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def normalised(text: str) -> str:
-    """A text as SQuAD's official metric compares it: lower case, no punctuation, no articles, single spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 class Mix:

@@ -7,7 +7,6 @@ spans of passages that only look right, and the figures say by which of a span's
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from docqa.errors import UsageError
+from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader import weights, windows
 from docqa.reader.reader import LENGTH_STEP
 from docqa.records import Span
-from docqa.training.data import Collection, Distractors, normalised
+from docqa.training.data import Collection, Distractors
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _figures(trials: Sequence[_Trial]) -> Figures:
     by_margin = [int(np.argmax(trial.margins)) for trial in trials]
     return Figures(
         questions=len(trials),
-        exact=fmean(exact(trial.answers[0], trial.gold) for trial in trials),
+        exact=fmean(exact_match(trial.answers[0], trial.gold) for trial in trials),
         f1=fmean(f1(trial.answers[0], trial.gold) for trial in trials),
         logit_picked=fmean(place == 0 for place in by_logit),
         margin_picked=fmean(place == 0 for place in by_margin),
@@ -160,23 +160,6 @@ def _figures(trials: Sequence[_Trial]) -> Figures:
             np.array([margin for trial in trials for margin in trial.margins[1:]]),
         ),
     )
-
-
-def exact(answer: str, gold: Sequence[str]) -> bool:
-    """Whether an answer is one of the gold answers, as SQuAD's metric compares them."""
-    return normalised(answer) in {normalised(text) for text in gold}
-
-
-def f1(answer: str, gold: Sequence[str]) -> float:
-    """SQuAD's F1 of an answer's words against the nearest of the gold answers."""
-    return max((_f1(normalised(answer).split(), normalised(text).split()) for text in gold), default=0.0)
-
-
-def _f1(answer: list[str], gold: list[str]) -> float:
-    if not answer or not gold:
-        return float(answer == gold)
-    common = sum((Counter(answer) & Counter(gold)).values())
-    return 2 * common / (len(answer) + len(gold))
 
 
 def _area(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:

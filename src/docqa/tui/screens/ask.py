@@ -21,7 +21,7 @@ from textual.widgets import Footer, Input, Static
 
 from docqa.display import one_line
 from docqa.errors import DocqaError, ReaderError, UsageError
-from docqa.events import Answered, CandidatesFound
+from docqa.events import Answered, AnswersImproved, CandidatesFound
 from docqa.records import Answer, Candidate, Match, Result, Source
 from docqa.tui import actions
 from docqa.tui.content import answer_row, counted, match_row, outcome
@@ -166,6 +166,8 @@ class AskScreen(Screen[None]):
                         match event:
                             case CandidatesFound(candidates):
                                 self._show_candidates(candidates)
+                            case AnswersImproved(answers, read, passages):
+                                self._show(answers, "Answers", f"Read {read} of {counted(passages, 'passage')}…")
                             case Answered(result):
                                 self._show_result(result)
         except DocqaError as error:
