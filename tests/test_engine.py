@@ -16,8 +16,11 @@ from portrait import portrait
 from docqa import DocQA, LibraryError, UsageError, events
 from docqa.engine import QUESTION_TERMS, default_library
 from docqa.questions import Filters
+from docqa.reader.catalogue import shipped_folder
 from docqa.reader.lengths import LengthConfiguration
 from docqa.records import Document, Result, Timing
+
+QUESTIONS = Path(__file__).parents[1] / "data" / "questions.json"
 
 LEASE = "# Lease\n\nThe lease ends in May. The rent is 20 a year.\n"
 BOILER = "The boiler stands in the garden.\nIts number is 4711.\n"
@@ -525,3 +528,26 @@ def test_nothing_is_read_for_a_search(sample: Path, monkeypatch: pytest.MonkeyPa
     with DocQA(sample) as library:
         assert library.search("garden")
         assert library.status().documents == 19
+
+
+def test_stopping_early_returns_what_reading_everything_returns(sample: Path) -> None:
+    questions = [entry["question"] for entry in json.loads(QUESTIONS.read_text())][::9]
+    with DocQA(sample, reader=shipped_folder()) as engine:
+        assert engine.ranking.ceiling is not None
+        spared = 0
+        for question in questions:
+            *steps, last = engine.ask_events(question, top=1, min_confidence=0.0)
+            assert isinstance(last, events.Answered)
+            everything = engine.ask(question, min_confidence=0.0)
+            (answer,) = last.result.answers
+            assert answer.text == everything.answers[0].text
+            assert answer.sources[0] == everything.answers[0].sources[0]
+            # Ten passages are read in three rounds, of which all but the last are told.
+            spared += sum(isinstance(step, events.AnswersImproved) for step in steps) < 2
+        assert 0 < spared < len(questions)
+
+
+def test_better_answers_are_told_while_reading_goes_on(open_library: Open, sample: Path) -> None:
+    *steps, _ = open_library(sample).ask_events("What is the rent?", min_confidence=0.0)
+    improved = [(step.read, step.passages) for step in steps if isinstance(step, events.AnswersImproved)]
+    assert improved == [(3, 10), (6, 10)]

@@ -75,8 +75,9 @@ class Source:
 
     `share` of its questions are used in each pass, `distractors` is the expected number of distractor
     passages a question, from 0 to 1, and `held_out` the share of its documents that is never trained on.
-    What a document is, `documents` says: in collections of posts each paragraph is its own. `origin` is where
-    the data comes from and under which licence, for the model card.
+    What a document is, `documents` says: in collections of posts each paragraph is its own. `calibration` is how
+    many of the questions about what was held out are asked to fit a ranking. `origin` is where the data comes
+    from and under which licence, for the model card.
     """
 
     file: Path
@@ -85,6 +86,7 @@ class Source:
     distractors: float = 0.0
     held_out: float = 0.0
     documents: DocumentKind = "article"
+    calibration: int = 0
 
 
 def read_squad(file: Path) -> Collection:

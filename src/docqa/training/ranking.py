@@ -23,7 +23,7 @@ from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet, sa
 from docqa.evaluation.gold import gold_questions
 from docqa.evaluation.library import PlacedQuestion, is_right, library_of
 from docqa.ranking import CONFIDENCE_FEATURES, FEATURES, READER_FEATURES, Proposal, Ranking, confidence_features
-from docqa.training.data import Collection, DocumentKind, Mix
+from docqa.training.data import Collection, Mix
 
 Floats = NDArray[np.float64]
 
@@ -33,9 +33,6 @@ RANKED_BY = ("logit", "margin", "bm25", "relative_bm25")
 # How many questions' worth of loss it costs to move a weight away from its prior by one standard deviation of
 # its feature: a few questions shift a ranking a little, a thousand settle it.
 STRENGTH = 1.5
-# How many held-out questions of a source are asked, by what its documents are: a question about a post often has
-# answers in other posts, which would count as wrong.
-QUESTIONS: Mapping[DocumentKind, int] = {"article": 400, "paragraph": 80}
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 # Fewer answers than this say nothing about the precision at a confidence.
 FEWEST_ANSWERS = 20
@@ -56,22 +53,15 @@ class Judged:
 
 @contextmanager
 def held_out_library(mix: Mix, reader: PathLike | None = None) -> Iterator[tuple[DocQA, list[PlacedQuestion]]]:
-    """A temporary library of a mix's documents, with questions about those that were held out from training.
-
-    Sources without distractors stay outside: their questions are about sentences that nothing could find.
-    """
-    findable = [source.distractors > 0 for source in mix.sources]
-    names = {collection.name for collection, wanted in zip(mix.collections, findable, strict=True) if wanted}
-    held_out = [as_set(collection) for collection in mix.held_out if collection.name in names]
-    beside = [as_set(collection) for collection in mix.collections if collection.name in names]
+    """A temporary library of a mix's documents, with questions about those that were held out from training."""
+    counts = {source.file.stem: source.calibration for source in mix.sources}
+    held_out = [as_set(collection) for collection in mix.held_out]
     asked = SquadSet("held out", tuple(article for each in held_out for article in each.articles))
-    with library_of(asked, distractors=beside, reader=reader) as library:
-        kinds = {source.file.stem: source.documents for source in mix.sources}
+    with library_of(asked, distractors=[as_set(each) for each in mix.collections], reader=reader) as library:
         questions: list[PlacedQuestion] = []
         rest = iter(library.questions)
         for each in held_out:
-            placed = list(islice(rest, sum(1 for _ in each.questions())))
-            questions += sample(placed, QUESTIONS[kinds[each.name]])
+            questions += sample(list(islice(rest, sum(1 for _ in each.questions()))), counts[each.name])
         yield library.engine, questions
 
 
