@@ -35,6 +35,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
             ("F1 of the first answer", harness.percent(report.f1), "-"),
             ("exact match of the first answer", harness.percent(report.exact), "-"),
             ("first answer right (F1 >= 0.8)", harness.percent(report.right), "-"),
+            ("the same, and not withheld", harness.percent(report.right_given), "-"),
             ("unanswerable questions refused", harness.percent(report.refused), "-"),
         ],
         details={"report": report},

@@ -12,7 +12,7 @@ from docqa.ranking import FEATURES, Proposal, Ranking
 from docqa.records import Candidate, Document, Passage, Span
 from docqa.training.ranking import (
     Judged,
-    best_least_confidence,
+    advised_confidence,
     first_answers,
     fit_ranking,
     fit_weights,
@@ -78,9 +78,11 @@ def test_answers_of_one_kind_only_cannot_be_fitted(answerable: float, kind: str)
         fit_ranking(questions(50, answerable=answerable), Ranking())
 
 
-def test_the_advised_confidence_parts_right_from_wrong() -> None:
-    confidences, right = np.array([0.1, 0.2, 0.6, 0.7, 0.9]), np.array([False, False, True, False, True])
-    assert best_least_confidence(confidences, right) == 0.6
+def test_the_advised_confidence_withholds_four_of_five_wrong_answers() -> None:
+    confidences = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.8, 0.35])
+    right = np.array([False, False, False, False, False, True, True])
+    advised = advised_confidence(confidences, right)
+    assert (confidences[~right] < advised).mean() == 0.8
 
 
 def test_precisions_by_hand() -> None:

@@ -36,12 +36,16 @@ class SampleQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SampleOutcome:
-    """What became of one question: the first answer (None without one), its confidence, file and scores."""
+    """What became of one question: the first answer (None if nothing was found), its confidence, file and scores.
+
+    It is `withheld` from a person if the ranking advises so.
+    """
 
     question: str
     gold: tuple[str, ...]
     answer: str | None
     confidence: float
+    withheld: bool
     file: str | None
     in_right_file: bool
     exact: float
@@ -53,8 +57,9 @@ class SampleReport:
     """How the questions were answered; an answer is right with an F1 of at least 0.8.
 
     Over the answerable questions: `file_first`, the share whose first answer stands first in one of the right
-    files; `exact` and `f1` of the first answer, and the share `right`. Over the unanswerable ones, None
-    without any: `refused`, the share that got no answer.
+    files; `exact` and `f1` of the first answer, and the share `right`, all of them whether or not the ranking
+    advises to withhold it; `right_given`, the share whose right first answer is not withheld. Over the
+    unanswerable ones, None without any: `refused`, the share that got no answer.
     """
 
     answerable: int
@@ -63,6 +68,7 @@ class SampleReport:
     exact: float
     f1: float
     right: float
+    right_given: float
     refused: float | None
     reader: str
     precision: str
@@ -110,9 +116,9 @@ def evaluate_sample_library(
 
 
 def _ask(engine: DocQA, root: Path, asked: SampleQuestion, lengths: LengthConfiguration | None) -> SampleOutcome:
-    answers = engine.ask(asked.question, top=1, lengths=lengths).answers
+    answers = engine.ask(asked.question, top=1, lengths=lengths, min_confidence=0.0).answers
     if not answers:
-        return SampleOutcome(asked.question, asked.answers, None, 0.0, None, False, 0.0, 0.0)
+        return SampleOutcome(asked.question, asked.answers, None, 0.0, True, None, False, 0.0, 0.0)
     first = answers[0]
     file = Path(first.sources[0].path).relative_to(root).as_posix()
     return SampleOutcome(
@@ -120,6 +126,7 @@ def _ask(engine: DocQA, root: Path, asked: SampleQuestion, lengths: LengthConfig
         gold=asked.answers,
         answer=first.text,
         confidence=first.confidence,
+        withheld=first.confidence < engine.ranking.least_confidence,
         file=file,
         in_right_file=file in asked.files,
         exact=exact_match(first.text, asked.answers),
@@ -137,7 +144,10 @@ def _report(engine: DocQA, outcomes: Sequence[SampleOutcome]) -> SampleReport:
         exact=fmean(outcome.exact for outcome in answerable),
         f1=fmean(outcome.f1 for outcome in answerable),
         right=fmean(is_right(outcome.answer or "", outcome.gold) for outcome in answerable),
-        refused=fmean(outcome.answer is None for outcome in unanswerable) if unanswerable else None,
+        right_given=fmean(
+            not outcome.withheld and is_right(outcome.answer or "", outcome.gold) for outcome in answerable
+        ),
+        refused=fmean(outcome.withheld for outcome in unanswerable) if unanswerable else None,
         reader=engine.reader.name,
         precision=engine.reader.precision,
         outcomes=tuple(outcomes),

@@ -33,6 +33,8 @@ RANKED_BY = ("logit", "margin", "bm25", "relative_bm25")
 # How many questions' worth of loss it costs to move a weight away from its prior by one standard deviation of
 # its feature: a few questions shift a ranking a little, a thousand settle it.
 STRENGTH = 1.5
+# The share of wrong first answers that is worth withholding: the next tenth would cost as many right ones.
+REFUSED = 0.8
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 # Fewer answers than this say nothing about the precision at a confidence.
 FEWEST_ANSWERS = 20
@@ -128,7 +130,7 @@ def fit_ranking(judged: Sequence[Judged], prior: Ranking | None = None) -> Ranki
         return ranking
     return replace(
         ranking,
-        least_confidence=best_least_confidence(confidences, right),
+        least_confidence=advised_confidence(confidences, right),
         precisions=precision_table(confidences, right),
     )
 
@@ -185,12 +187,9 @@ def reader_ceiling(judged: Sequence[Judged], ranking: Ranking) -> float:
     return round(max(float(ranking.scores(each.features * theirs).max()) for each in judged), 6)
 
 
-def best_least_confidence(confidences: Floats, right: NDArray[np.bool_]) -> float:
-    """The confidence to answer from: where right answers given and wrong ones withheld, as shares, sum highest."""
-    candidates = np.unique(confidences)
-    given = np.array([(confidences[right] >= least).mean() for least in candidates])
-    withheld = np.array([(confidences[~right] < least).mean() for least in candidates])
-    return float(candidates[np.argmax(given + withheld)])
+def advised_confidence(confidences: Floats, right: NDArray[np.bool_]) -> float:
+    """The lowest confidence to answer from that withholds a share REFUSED of the wrong answers."""
+    return float(np.quantile(confidences[~right], REFUSED, method="higher"))
 
 
 def precision_table(confidences: Floats, right: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
