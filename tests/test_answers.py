@@ -231,3 +231,12 @@ def test_a_long_sentence_is_cut_between_words() -> None:
     start = text.index("quote")
     context = text[slice(*context_bounds(text, start, start + 5))]
     assert set(context.split()) == {"filler", "quote"}
+
+
+def test_confidences_of_alternatives_exclude_each_other() -> None:
+    sure = Ranking(weights={"logit": 1.0}, confidence={"bias": 0.5})  # each by itself at 0.62
+    spans = [[span(PARIS, "Paris", 3.0), span(PARIS, "France", 2.0), span(PARIS, "the Seine", 1.0)]]
+    confidences = [
+        answer.confidence for answer in module.rank(propose(["capital"], [candidate(PARIS)], spans), sure, 3)
+    ]
+    assert confidences == pytest.approx([0.6225, 0.3775, 0.0], abs=1e-4)

@@ -38,10 +38,22 @@ def rank(
     if not best:
         return ()
     shares = np.array([group.share for group in best])
-    confidences = ranking.confidences(shares, np.array([group.proposals[0].features for group in best]))
+    fitted = ranking.confidences(shares, np.array([group.proposals[0].features for group in best]))
     return tuple(
-        _answer(group, float(confidence), explain) for group, confidence in zip(best, confidences, strict=True)
+        _answer(group, confidence, explain) for group, confidence in zip(best, _exclusive(fitted.tolist()), strict=True)
     )
+
+
+def _exclusive(confidences: Sequence[float]) -> Iterator[float]:
+    """Lower the confidences of alternatives: none is likelier than a better one, and together they make at most 1.
+
+    The ranking gives each answer its probability by itself; but of answers that differ one at most is right.
+    """
+    least, left = 1.0, 1.0
+    for confidence in confidences:
+        least = min(confidence, least, left)
+        left -= least
+        yield least
 
 
 def grouped(proposals: Sequence[Proposal], ranking: Ranking) -> list[Group]:
