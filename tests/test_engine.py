@@ -96,7 +96,7 @@ def test_every_format_of_the_sample_library_is_tried(sample_folder: Path) -> Non
 
 def test_answers_of_the_shipped_reader_are_quotes(sample: Path) -> None:
     with DocQA(sample) as library:
-        result = library.ask("How much was the monthly rent for the flat in Tannery Lane?")
+        result = library.ask("What is the rent for the flat from March 2025?")
         assert result.answers
         assert_quotes_its_documents(result, library)
 

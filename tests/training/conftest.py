@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ from docqa.training.reader_folder import write_reader
 CITIES = ("paris", "oslo", "lima", "quito", "cairo", "delhi")
 RIVERS = ("seine", "aker", "rimac", "machangara", "nile", "yamuna")
 WORDS = ("what", "river", "flows", "through", "the", "in", "mayor", "is", "who", "green", "big", "a", "?", ".")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums are the same bit by bit only if they are always split the same way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

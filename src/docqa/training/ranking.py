@@ -33,8 +33,9 @@ RANKED_BY = ("logit", "margin", "bm25", "relative_bm25")
 # How many questions' worth of loss it costs to move a weight away from its prior by one standard deviation of
 # its feature: a few questions shift a ranking a little, a thousand settle it.
 STRENGTH = 1.5
-# The share of wrong first answers that is worth withholding: the next tenth would cost as many right ones.
-REFUSED = 0.8
+# The share of wrong first answers to withhold. A wrong one that is shown carries its low confidence, but nobody
+# sees a right one that is not: this costs one right answer in twenty, the next tenth as many again.
+REFUSED = 0.7
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 # Fewer answers than this say nothing about the precision at a confidence.
 FEWEST_ANSWERS = 20
