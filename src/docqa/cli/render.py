@@ -43,9 +43,10 @@ def result(found: Result, *, titled: bool = False) -> str:
     """Render the answers to a question, or that there are none; `titled` puts the question above them."""
     title = click.style(one_line(found.question), underline=True) + "\n\n" if titled else ""
     if found.answers:
-        # An alternative of less than half a per cent would only be in the way; JSON has them all.
-        shown = [answer for answer in found.answers if answer is found.answers[0] or answer.confidence >= 0.005]
-        return title + "\n".join(_answer(number, answer) for number, answer in enumerate(shown, 1))
+        from docqa.answers import worth_showing  # brings numpy, which help does without
+
+        shown = enumerate(worth_showing(found.answers), 1)
+        return title + "\n".join(_answer(number, answer) for number, answer in shown)
     if not found.passages:
         return f"{title}Not in your documents: no passage shares a word with the question.\n"
     return f"{title}Not in your documents. These passages come closest:\n\n{matches(found.passages)}"

@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
+from docqa.answers import worth_showing
 from docqa.display import one_line
 from docqa.errors import DocqaError, ReaderError, UsageError
 from docqa.events import Answered, AnswersImproved, CandidatesFound
@@ -167,7 +168,9 @@ class AskScreen(Screen[None]):
                             case CandidatesFound(candidates):
                                 self._show_candidates(candidates)
                             case AnswersImproved(answers, read, passages):
-                                self._show(answers, "Answers", f"Read {read} of {counted(passages, 'passage')}…")
+                                self._show(
+                                    worth_showing(answers), "Answers", f"Read {read} of {counted(passages, 'passage')}…"
+                                )
                             case Answered(result):
                                 self._show_result(result)
         except DocqaError as error:
@@ -181,7 +184,7 @@ class AskScreen(Screen[None]):
         self._show(tuple(map(_match, candidates)), "Passages", told)
 
     def _show_result(self, result: Result) -> None:
-        items: tuple[Item, ...] = result.answers or result.passages
+        items: tuple[Item, ...] = worth_showing(result.answers) or result.passages
         title = "Answers" if result.answers else "Closest passages" if result.passages else "Passages"
         self._show(items, title, outcome(result, times=self.app.show_times))
         if not result.answers:
