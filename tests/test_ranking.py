@@ -95,16 +95,3 @@ def test_another_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
 def test_the_file_is_json(tmp_path: Path) -> None:
     Ranking().save(tmp_path)
     assert json.loads((tmp_path / FILE).read_text())["least_confidence"] == 0.0
-
-
-def test_reading_is_settled_when_nothing_unread_can_reach_the_best() -> None:
-    ranking = Ranking({"logit": 1.0, "bm25": 1.0}, ceiling=6.0)
-    candidates = [candidate(score=4.0), candidate(score=2.0), candidate(score=1.0)]
-    sure = propose(["valv"], candidates[:1], [[span("3 bar")]])  # 5 by its logits and 4 by BM25
-    assert ranking.settles(sure, candidates, 1)  # the next could reach 6 + 2
-    unsure = propose(["valv"], candidates[:1], [[span("3 bar", start_logit=0.5)]])
-    assert not ranking.settles(unsure, candidates, 1)
-    assert ranking.settles(unsure, candidates, 2)  # the last could reach 6 + 1
-    assert not ranking.settles([], candidates, 1)
-    assert ranking.settles([], candidates, 3)
-    assert not Ranking({"logit": 1.0}).settles(sure, candidates, 1)

@@ -44,11 +44,6 @@ def rank(
     )
 
 
-def worth_showing(answers: Sequence[Answer]) -> tuple[Answer, ...]:
-    """Leave out alternatives of less than half a per cent, which would only be in a person's way."""
-    return tuple(answers[:1]) + tuple(answer for answer in answers[1:] if answer.confidence >= 0.005)
-
-
 def _exclusive(confidences: Sequence[float]) -> Iterator[float]:
     """Lower the confidences of alternatives: none is likelier than a better one, and together they make at most 1.
 

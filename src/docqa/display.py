@@ -7,6 +7,9 @@ direction marks could make a file name read as another. Everything such is shown
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from docqa.records import Answer
 
 # C0 and C1 controls, direction marks and overrides, line and paragraph separators, byte-order mark, surrogates
 # (undecodable bytes of a file name).
@@ -24,6 +27,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Make text printable on one line: every run of white space becomes a space."""
     return printable(_WHITE_SPACE.sub(" ", text).strip())
+
+
+def worth_showing(answers: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Leave out alternatives of less than half a per cent, which would only be in a person's way."""
+    return tuple(answers[:1]) + tuple(answer for answer in answers[1:] if answer.confidence >= 0.005)
 
 
 def _escaped(character: str) -> str:

@@ -73,8 +73,7 @@ def default_library() -> Path:
 class AskOptions(TypedDict, total=False):
     """How a question is answered: `top` answers are given from the `passages` that match best.
 
-    With `top` 1 reading stops as soon as no unread passage can hold a better answer. `lengths` is the share of
-    tokens that each of the reader's layers keeps, None for all of them. `filters`
+    `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. `filters`
     say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the one from
     which on answers were right at least a share `min_precision` of the time in calibration; by default the
     one the reader's ranking advises. With `explain` every answer says why it stands where it does.
@@ -226,9 +225,6 @@ class DocQA:
             reading = reader.read(parsed.text, [each.passage.text for each in part], lengths=lengths)
             spans += reading.spans
             proposals = propose(parsed.terms, candidates[: len(spans)], spans)
-            # Alternatives and further places may stand anywhere; the best answer alone may be certain early.
-            if top == 1 and ranking.settles(proposals, candidates, len(spans)):
-                break
             if len(spans) < len(candidates):
                 so_far = rank(proposals, ranking, top)
                 if so_far and so_far[0].confidence >= least:

@@ -37,9 +37,6 @@ sentence_coverage: the share of the question's terms in the sentences that the s
 answer_terms: log(1 + number of different terms in the span).
 """
 
-READER_FEATURES = ("logit", "margin", "sentence_coverage", "answer_terms")
-"""The features that are only known once a passage has been read."""
-
 CONFIDENCE_FEATURES = ("odds", *FEATURES, "bias")
 """What an answer's confidence is computed from: the odds, as a logarithm, of its share of the softmax over all
 proposals, the features of its best proposal, and a constant."""
@@ -78,15 +75,13 @@ class Ranking:
     """The fitted weights, by feature; what is not named weighs nothing.
 
     `least_confidence` is the confidence below which an answer counts as none. `precisions` pairs shares of
-    right answers with the confidence from which on calibration answers reached them. `ceiling` is the most that
-    READER_FEATURES added to any score in calibration, None if that is not known.
+    right answers with the confidence from which on calibration answers reached them.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: {"logit": 1.0, "bm25": 1.0})
     confidence: Mapping[str, float] = field(default_factory=lambda: {"odds": 1.0})
     least_confidence: float = 0.0
     precisions: tuple[tuple[float, float], ...] = ()
-    ceiling: float | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Ranking:
@@ -121,25 +116,6 @@ class Ranking:
     def scores(self, features: Floats) -> Floats:
         """Score proposals by their features, (proposals, FEATURES)."""
         return features @ self._weights
-
-    def settles(self, proposals: Sequence[Proposal], candidates: Sequence[Candidate], read: int) -> bool:
-        """Whether no span of the candidates from `read` on can beat the best of the proposals from those before.
-
-        It is taken that the reader will not be surer of any than it ever was in calibration.
-        """
-        unread = candidates[read:]
-        if not unread:
-            return True
-        if self.ceiling is None or not proposals:
-            return False
-        best = max(candidate.score for candidate in candidates)
-        outlook = np.zeros((len(unread), len(FEATURES)))
-        for row, candidate in enumerate(unread):
-            known = {"bm25": candidate.score, "relative_bm25": candidate.score / best, "rank": np.log1p(read + row)}
-            for name, value in known.items():
-                outlook[row, FEATURES.index(name)] = value
-        reached = self.scores(np.array([proposal.features for proposal in proposals])).max()
-        return bool(reached >= self.scores(outlook).max() + self.ceiling)
 
     def confidences(self, shares: Floats, features: Floats) -> Floats:
         """The probability that each answer is right.

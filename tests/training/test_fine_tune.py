@@ -80,9 +80,11 @@ def test_a_killed_run_resumes(start: Path, rivers: Path, tmp_path: Path) -> None
     program = textwrap.dedent(
         """
         import sys
+        import torch
         from pathlib import Path
         from docqa.training.data import Source
         from docqa.training.fine_tune import Saved, Settings, fine_tune
+        torch.set_num_threads(1)
         start, file, run = map(Path, sys.argv[1:])
         settings = Settings(
             steps=40, rate=5e-3, averaged=0.5, window_tokens=64, batch_tokens=128, checkpoint_every=10

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docqa.display import one_line, printable
+from docqa.display import one_line, printable, worth_showing
 from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def result(found: Result, *, titled: bool = False) -> str:
     """Render the answers to a question, or that there are none; `titled` puts the question above them."""
     title = click.style(one_line(found.question), underline=True) + "\n\n" if titled else ""
     if found.answers:
-        from docqa.answers import worth_showing  # brings numpy, which help does without
-
         shown = enumerate(worth_showing(found.answers), 1)
         return title + "\n".join(_answer(number, answer) for number, answer in shown)
     if not found.passages:

@@ -22,7 +22,7 @@ from docqa.errors import UsageError
 from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet, sample
 from docqa.evaluation.gold import gold_questions
 from docqa.evaluation.library import PlacedQuestion, is_right, library_of
-from docqa.ranking import CONFIDENCE_FEATURES, FEATURES, READER_FEATURES, Proposal, Ranking, confidence_features
+from docqa.ranking import CONFIDENCE_FEATURES, FEATURES, Proposal, Ranking, confidence_features
 from docqa.training.data import Collection, Mix
 
 Floats = NDArray[np.float64]
@@ -118,7 +118,6 @@ def fit_ranking(judged: Sequence[Judged], prior: Ranking | None = None) -> Ranki
     """
     prior = prior or Ranking({}, {})
     ranking = replace(prior, weights=fit_weights(judged, prior.weights))
-    ranking = replace(ranking, ceiling=reader_ceiling(judged, ranking))
     shares, features, right = first_answers(judged, ranking)
     if right.all() or not right.any():
         raise UsageError(
@@ -180,12 +179,6 @@ def first_answers(judged: Sequence[Judged], ranking: Ranking) -> tuple[Floats, F
         features.append(best.features)
         right.append(each.right[each.proposals.index(best)])
     return np.array(shares), np.array(features), np.array(right)
-
-
-def reader_ceiling(judged: Sequence[Judged], ranking: Ranking) -> float:
-    """The most that the reader's features add to the score of any proposal."""
-    theirs = np.array([name in READER_FEATURES for name in FEATURES])
-    return round(max(float(ranking.scores(each.features * theirs).max()) for each in judged), 6)
 
 
 def advised_confidence(confidences: Floats, right: NDArray[np.bool_]) -> float:

@@ -19,8 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
-from docqa.answers import worth_showing
-from docqa.display import one_line
+from docqa.display import one_line, worth_showing
 from docqa.errors import DocqaError, ReaderError, UsageError
 from docqa.events import Answered, AnswersImproved, CandidatesFound
 from docqa.records import Answer, Candidate, Match, Result, Source
