@@ -207,7 +207,7 @@ class SqliteRetriever:
     def _merge(self, segments: Sequence[_Segment]) -> None:
         """Write neighbouring segments as one, without what has been deleted from them."""
         first = segments[0].row.first
-        # Segments may overlap where a passage was replaced; it has a length in one of them only.
+        # Segments may overlap where ids were not added in order; a passage has a length in one of them only.
         lengths = np.zeros(max(segment.row.first + len(segment.lengths) for segment in segments) - first, np.int64)
         for segment in segments:
             offset = segment.row.first - first

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docqa.display import one_line, printable, worth_showing
+from docqa.display import counted, one_line, printable, size, worth_showing
 from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
 
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def report(done: IndexReport) -> str:
     return (
         f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} skipped"
         f" in {done.seconds:.1f} s\n"
-        f"{path(done.library)} holds {_counted(done.documents, 'document')} in {_counted(done.passages, 'passage')}"
+        f"{path(done.library)} holds {counted(done.documents, 'document')} in {counted(done.passages, 'passage')}"
     )
 
 
 def status(found: Status) -> str:
     """Render what a library holds."""
     lines = [
-        f"library    {path(found.library)} ({_size(found.bytes)})",
+        f"library    {path(found.library)} ({size(found.bytes)})",
         f"documents  {found.documents:,}",
         f"passages   {found.passages:,}",
         f"text       {found.characters:,} characters",
@@ -149,7 +149,7 @@ def status(found: Status) -> str:
 def documents(found: Sequence[Document]) -> str:
     """Render a list of documents, one a line: size, passages, media type, path."""
     return "".join(
-        f"{_size(each.size):>9}  {each.passages:>6} passages  {each.media_type.split('/')[-1][:24]:<24}"
+        f"{size(each.size):>9}  {each.passages:>6} passages  {each.media_type.split('/')[-1][:24]:<24}"
         f"  {path(each.path)}\n"
         for each in found
     )
@@ -204,7 +204,7 @@ def readers(found: Sequence[ReaderEntry]) -> str:
     """Render a list of readers, one a line, with a star at the one in use."""
     width = max(len(one_line(each.name)) for each in found)
     return "\n".join(
-        f"{'*' if each.in_use else ' '} {one_line(each.name):<{width}}  {_size(each.bytes):>7}"
+        f"{'*' if each.in_use else ' '} {one_line(each.name):<{width}}  {size(each.bytes):>7}"
         f"  {_model(each)}  {_origin(each)}"
         for each in found
     )
@@ -218,7 +218,7 @@ def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
     lines = [
         ("reader", f"{one_line(found.name)}{', in use' if found.in_use else ''}"),
         ("reports as", one_line(found.title)),
-        ("folder", f"{path(found.folder)} ({_size(found.bytes)})"),
+        ("folder", f"{path(found.folder)} ({size(found.bytes)})"),
         ("model", _model(found)),
         ("source", _origin(found)),
         ("digest", one_line(found.digest or "none")),
@@ -232,7 +232,7 @@ def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
 
 def added_reader(found: ReaderEntry, *, ranked: bool) -> str:
     """Render that a reader was added, and what to do next."""
-    lines = [f"{one_line(found.name)} added: {_model(found)}, {_size(found.bytes)}"]
+    lines = [f"{one_line(found.name)} added: {_model(found)}, {size(found.bytes)}"]
     lines.append(
         "it answers from now on"
         if found.in_use
@@ -274,15 +274,3 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
 def is_terminal() -> bool:
     """Whether narration goes to a terminal that can redraw a line."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -126,7 +126,7 @@ def entry(name: str) -> ReaderEntry:
     """The reader with this name; UsageError if there is none."""
     folder = _existing(name)
     try:
-        config, source, problem = _read(folder / "config.json"), _source(folder), None
+        config, source, problem = read_object(folder / "config.json"), _source(folder), None
     except ReaderError as error:
         config, source, problem = {}, None, str(error)
     return ReaderEntry(
@@ -146,7 +146,7 @@ def entry(name: str) -> ReaderEntry:
 def lengths_table(name: str) -> Any:
     """The measured length configurations of a reader, as its file has them; None if it has no such file."""
     file = _existing(name) / LENGTHS
-    return _read(file) if file.is_file() else None
+    return read_object(file) if file.is_file() else None
 
 
 def use(name: str) -> None:
@@ -278,7 +278,7 @@ def _source(folder: Path) -> ReaderSource | None:
     file = folder / SOURCE
     if not file.is_file():
         return None
-    content = _read(file)
+    content = read_object(file)
     names = {field.name for field in fields(ReaderSource)}
     if content.keys() != names:
         raise ReaderError(f"{file} is not what docqa writes; add the reader again")
@@ -301,7 +301,7 @@ def _digest(folder: Path) -> str | None:
 
 def _settings() -> dict[str, Any]:
     file = readers_folder() / _SETTINGS
-    return _read(file) if file.is_file() else {}
+    return read_object(file) if file.is_file() else {}
 
 
 def _remember(**changes: object) -> None:
@@ -319,7 +319,8 @@ def _remember(**changes: object) -> None:
         raise ReaderError(f"{file} cannot be written: {error.strerror or error}") from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object; ReaderError, naming it, if it does not."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

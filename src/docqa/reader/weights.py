@@ -8,7 +8,6 @@ transformers writes for `BertForQuestionAnswering`. A `MANIFEST.sha256` beside t
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -82,7 +81,7 @@ def _verify(folder: Path) -> None:
 
 
 def _load_folder(folder: Path) -> ReaderModel:
-    config = _read_config(folder / "config.json")
+    config = catalogue.read_object(folder / "config.json")
     weights_file = folder / "model.safetensors"
     try:
         with safe_open(weights_file, framework="pt") as weights:
@@ -95,16 +94,6 @@ def _load_folder(folder: Path) -> ReaderModel:
         raise ReaderError(f"{folder / 'tokenizer.json'} cannot be loaded ({error})") from error
     name = config.get("name") or folder.resolve().name
     return _assemble(str(name), config, tensors, tokenizer, weights_file, folder)
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReaderError(f"{file} cannot be read ({error})") from error
-    if not isinstance(config, dict):
-        raise ReaderError(f"{file} is not a JSON object")
-    return config
 
 
 def load_checkpoint(folder: Path, name: str) -> ReaderModel:
@@ -144,9 +133,11 @@ def _check_kind(folder: Path, name: str) -> None:
     if not (folder / "config.json").is_file():
         raise no_reader(name, "it has no config.json")
     # Missing weights tell better than the architecture's name whether it answers questions.
-    _check_supported({**_read_config(folder / "config.json"), "architectures": ["BertForQuestionAnswering"]}, name)
+    _check_supported(
+        {**catalogue.read_object(folder / "config.json"), "architectures": ["BertForQuestionAnswering"]}, name
+    )
     tokenizer = folder / "tokenizer_config.json"
-    if tokenizer.is_file() and "auto_map" in _read_config(tokenizer):
+    if tokenizer.is_file() and "auto_map" in catalogue.read_object(tokenizer):
         raise ReaderError(
             f"{name} wants code of its own to be run for its tokenizer (auto_map), which docqa never does"
         )

@@ -111,20 +111,6 @@ def outcome(result: Result, *, times: bool) -> str:
     return "  ·  ".join([*([took] if times else []), reader_name(result.reader)])
 
 
-def size(count: float) -> str:
-    """A number of bytes in the unit that suits it."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and what it counts."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 _FORMATS = {
     "pdf": "PDF",
     "vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",

@@ -19,12 +19,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
-from docqa.display import one_line, worth_showing
+from docqa.display import counted, one_line, worth_showing
 from docqa.errors import DocqaError, ReaderError, UsageError
 from docqa.events import Answered, AnswersImproved, CandidatesFound
 from docqa.records import Answer, Candidate, Match, Result, Source
 from docqa.tui import actions
-from docqa.tui.content import answer_row, counted, match_row, outcome
+from docqa.tui.content import answer_row, match_row, outcome
 from docqa.tui.documents import DocumentText, excerpt
 from docqa.tui.messages import Item, ItemChosen, ItemOpened, LibraryChanged
 from docqa.tui.widgets.notice import Notice

@@ -19,11 +19,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, ProgressBar, RichLog, Static
 from textual.worker import Worker, WorkerCancelled
 
-from docqa.display import one_line
+from docqa.display import counted, one_line
 from docqa.errors import DocqaError
 from docqa.events import FileIndexed, FileRemoved, FilesFound, FileSkipped, FileUnchanged, IndexEvent, IndexFinished
 from docqa.records import IndexReport
-from docqa.tui.content import counted, shortened_path
+from docqa.tui.content import shortened_path
 from docqa.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
-from docqa.display import one_line
+from docqa.display import counted, one_line, size
 from docqa.errors import DocqaError
 from docqa.records import Document, Status
-from docqa.tui.content import counted, cut_left, folder, format_name, shortened_path, size
+from docqa.tui.content import cut_left, folder, format_name, shortened_path
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.widgets.notice import Notice
 
