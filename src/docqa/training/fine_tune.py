@@ -290,7 +290,8 @@ def _identity(model: SpanModel, sources: list[Source], settings: Settings) -> st
         digest.update(value.numpy().tobytes())
     for source in sources:
         digest.update(hashlib.sha256(source.file.read_bytes()).digest())
-        digest.update(repr((source.share, source.distractors, source.held_out, source.documents)).encode())
+        held_out = source.held_out, source.documents, source.also_held_out
+        digest.update(repr((source.share, source.distractors, *held_out)).encode())
     kept = {name: value for name, value in asdict(settings).items() if name not in ("steps", "checkpoint_every")}
     digest.update(json.dumps(kept, sort_keys=True).encode())
     return digest.hexdigest()

@@ -7,6 +7,10 @@ from pathlib import Path
 from docqa.training.data import Source
 
 
+# One of the only two articles that come with questions written to deceive: a confidence has to meet some.
+DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
+
+
 def sources(data: Path, distractors: float = 1.0) -> list[Source]:
     """The training files in the folder `data`, with their shares, and `distractors` a question of an article.
 
@@ -19,7 +23,15 @@ def sources(data: Path, distractors: float = 1.0) -> list[Source]:
     qamr = "QAMR (Michael et al. 2018), MIT"
     return [
         Source(data / "squadshifts-new-wiki.json", shifts, 1.0, distractors, 0.125, calibration=400),
-        Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, distractors, 0.1, calibration=400),
+        Source(
+            data / "squad-v2.0-train-10-articles.json",
+            squad,
+            1.0,
+            distractors,
+            0.1,
+            calibration=400,
+            also_held_out=DECEPTIVE,
+        ),
         Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
         Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
         Source(data / "qamr.json", qamr, 0.5, held_out=0.1, documents="paragraph"),
