@@ -74,10 +74,10 @@ class Source:
     """How one file takes part in training.
 
     `share` of its questions are used in each pass, `distractors` is the expected number of distractor
-    passages a question, and `held_out` the share of its documents that is never trained on.
-    What a document is, `documents` says: in collections of posts each paragraph is its own. The documents with
-    the titles `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are asked to fit a ranking. `origin` is where the data comes
-    from and under which licence, for the model card.
+    passages a question, and `held_out` the share of its documents that is never trained on. What a document is,
+    `documents` says: in collections of posts each paragraph is its own. The documents with the titles
+    `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
+    asked to fit a ranking. `origin` is where the data comes from and under which licence, for the model card.
     """
 
     file: Path

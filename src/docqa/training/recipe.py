@@ -6,7 +6,6 @@ from pathlib import Path
 
 from docqa.training.data import Source
 
-
 # One of the only two articles that come with questions written to deceive: a confidence has to meet some.
 DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
