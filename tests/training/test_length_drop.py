@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from random import Random
 
@@ -25,7 +26,7 @@ def test_no_layer_drops_more_than_the_bound(bound: float, drawn: int, layers: in
     for configuration in configurations:
         shares = (1.0, *configuration.shares)
         assert len(shares) == layers + 1
-        for before, after in zip(shares, shares[1:], strict=False):
+        for before, after in itertools.pairwise(shares):
             assert before * (1 - bound) * (1 - 1e-9) <= after <= before
 
 
