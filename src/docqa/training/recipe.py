@@ -1,10 +1,43 @@
-"""The mix of data from which docqa's readers are trained, and where each part comes from."""
+"""What is trained on: the mix from which docqa's readers are made, or files of one's own."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from docqa.errors import UsageError
 from docqa.training.data import Source
+
+# Of one's own files, how many held-out questions are asked to fit a ranking.
+CALIBRATION = 400
+_WEIGHTED = re.compile(r"(.+):([0-9]*\.?[0-9]+)")
+
+
+def named(data: Sequence[str], distractors: float = 1.0, held_out: float = 0.1) -> list[Source]:
+    """The sources that `data` names: one folder with docqa's own training files, or files in SQuAD's format.
+
+    A file's name may end in `:SHARE`, the share of its questions that each pass uses; above 1 some are used
+    more than once. `held_out` is the share of each file's articles that is never trained on. UsageError if it
+    names anything else.
+    """
+    if len(data) == 1 and Path(data[0]).is_dir():
+        return sources(Path(data[0]), distractors)
+    found = [_own(each, distractors, held_out) for each in data]
+    names = [source.file.stem for source in found]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"several of the data files are called {min(doubled)}; rename one")
+    return found
+
+
+def _own(name: str, distractors: float, held_out: float) -> Source:
+    share = 1.0
+    if not Path(name).is_file() and (weighted := _WEIGHTED.fullmatch(name)):
+        name, share = weighted[1], float(weighted[2])
+    if not Path(name).is_file():
+        raise UsageError(f"{name} is no file; name files in SQuAD's format, or the one folder of docqa's recipe")
+    return Source(Path(name), "own data", share, distractors, held_out, calibration=CALIBRATION)
+
 
 # One of the only two articles that come with questions written to deceive: a confidence has to meet some.
 DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
