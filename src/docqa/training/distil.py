@@ -18,9 +18,10 @@ from random import Random
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from docqa.errors import UsageError
-from docqa.reader.model import Layer, SpanModel
+from docqa.reader.model import SpanModel
 from docqa.reader.weights import ReaderModel
 from docqa.training.data import Mix
 from docqa.training.inputs import Batch
@@ -72,21 +73,33 @@ class Insides:
 
 def insides(model: SpanModel, batch: Batch) -> Insides:
     """Read a batch at full length and keep what the layers compute."""
-    hidden = [model.embeddings(batch.tokens, batch.segments)]
-    attention = []
+    hidden: list[Tensor] = []
+    packed: list[Tensor] = []
+    handles = [_kept(model.embeddings, hidden)]
     for layer in model.layers:
-        attention.append(_attention(layer, hidden[-1]))
-        attended, _ = layer.attend(hidden[-1], batch.real, weigh=False)
-        hidden.append(layer.feed_forward(attended))
-    return Insides(hidden, attention)
+        handles += [_kept(layer.queries_keys_values, packed), _kept(layer.output_norm, hidden)]
+    try:
+        model(batch.tokens, batch.segments, batch.real)
+    finally:
+        for handle in handles:
+            handle.remove()
+    heads = [layer.heads for layer in model.layers]
+    return Insides(hidden, [_attention(*each) for each in zip(packed, heads, strict=True)])
 
 
-def _attention(layer: Layer, hidden: Tensor) -> Tensor:
-    """A layer's attention before the softmax: queries times keys over the root of a head's width (equation 1)."""
-    batch, tokens, width = hidden.shape
-    packed = layer.queries_keys_values(hidden).view(batch, tokens, 3, layer.heads, width // layer.heads)
-    queries, keys, _ = packed.permute(2, 0, 3, 1, 4)
-    scores: Tensor = (queries @ keys.transpose(-1, -2)).float() * (width // layer.heads) ** -0.5
+def _kept(module: nn.Module, outputs: list[Tensor]) -> RemovableHandle:
+    """Add what a module computes to `outputs`, until the handle is removed."""
+    return module.register_forward_hook(lambda _, __, output: outputs.append(output))
+
+
+def _attention(packed: Tensor, heads: int) -> Tensor:
+    """Attention before the softmax: queries times keys over the root of a head's width (equation 1).
+
+    packed is a layer's queries, keys and values, (batch, tokens, 3 width).
+    """
+    batch, tokens, width = packed.shape[0], packed.shape[1], packed.shape[2] // 3
+    queries, keys, _ = packed.view(batch, tokens, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+    scores: Tensor = (queries @ keys.transpose(-1, -2)).float() * (width // heads) ** -0.5
     return scores
 
 
