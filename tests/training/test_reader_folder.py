@@ -67,7 +67,8 @@ def test_a_card_hands_its_stages_on(tiny_model: SpanModel, tmp_path: Path) -> No
 
 def test_a_stage_is_added_to_a_reader(tiny_model: SpanModel, tokenizer: Tokenizer, tmp_path: Path) -> None:
     write_reader(tmp_path, "tiny-2", tiny_model, tokenizer, model_card("tiny-2", tiny_model, STAGES, ["F1 1.00"]))
-    add_stage(tmp_path, Stage("search", "Found."))
+    for text in ("Found little.", "Found."):
+        add_stage(tmp_path, Stage("search", text))
     assert earlier_stages(tmp_path) == [*STAGES, Stage("search", "Found.")]
     assert (tmp_path / "README.md").read_text().endswith("## Stage 3: search\n\nFound.\n\n## Figures\n\n- F1 1.00\n")
     assert weights.load(tmp_path).name == "tiny-2"

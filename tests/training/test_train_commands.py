@@ -116,6 +116,25 @@ def test_an_interrupt_shows_on_a_bar_too(
     assert "trained 3 steps" in run("fine-tune", "--data", rivers, "--start", start, *output).stderr
 
 
+@pytest.mark.parametrize(("cost", "sampler"), [("flops", "nsga2"), ("time", "tpe")])
+def test_a_search_fills_the_readers_table(rivers: Path, start: Path, tmp_path: Path, cost: str, sampler: str) -> None:
+    reader = shutil.copytree(start, tmp_path / "reader")
+    words = ["search", reader, "--data", rivers, "--held-out", 0.5, "--run", tmp_path / "run"]
+    words += ["--trials", 14, "--cost", cost, "--sampler", sampler]
+    result = run(*words)
+    assert "14/14" in result.stderr
+    table = Reader(reader).lengths_table
+    assert table is not None
+    assert table.full.cost == 1.0
+    assert table.questions == 3
+    assert (tmp_path / "run" / "trials.svg").is_file()
+    card = (reader / "README.md").read_text()
+    assert "## Stage 1: search of length configurations\n\n14 configurations were tried" in card
+    assert "| 1.00, 1.00 | 1.00 | 1.00 |" in card
+    # Again: nothing new is tried, and the table is measured anew.
+    assert "14/14" in run(*words).stderr
+
+
 def test_a_student_has_one_start(rivers: Path, start: Path, output: list[object]) -> None:
     words = ["distil", "--teacher", start, "--start", start, "--layers", 1, "--data", rivers, *output]
     assert "either starts from a reader" in run(*words, fails=True).stderr

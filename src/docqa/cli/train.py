@@ -300,6 +300,66 @@ def _write(
     render.narrate(f"{output.name} is in {output.reader}")
 
 
+@train.command("search")
+@click.argument("reader", type=_FOLDER)
+@_options_data
+@click.option("--run", type=_FOLDER, required=True, help="The folder for the study and the plot; goes on with it.")
+@click.option("--trials", type=_COUNT, default=150, show_default=True, help="Configurations to try in all.")
+@click.option(
+    "--sampler",
+    type=click.Choice(["nsga2", "tpe"]),
+    default="nsga2",
+    show_default=True,
+    help="What proposes them: evolution, or Bayesian optimisation.",
+)
+@click.option(
+    "--cost",
+    type=click.Choice(["time", "flops"]),
+    default="time",
+    show_default=True,
+    help="What they cost: measured time, or the operations of matrix products.",
+)
+@click.option(
+    "--least", type=_SHARE, default=0.5, show_default=True, help="The least a layer keeps of what reaches it."
+)
+@click.option("--questions", type=_COUNT, default=300, show_default=True, help="Held-out questions to try them on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the proposals.")
+def search_command(
+    reader: Path,
+    mix: Mix,
+    run: Path,
+    trials: int,
+    sampler: Any,
+    cost: Any,
+    least: float,
+    questions: int,
+    seed: int,
+) -> None:
+    """Search READER's length configurations for F1 at little cost; write the best into its folder.
+
+    They become the reader's lengths.json, which --effort goes by; the run's folder gets a plot of all trials.
+    """
+    from docqa.cli.train_progress import searched
+    from docqa.reader import catalogue, weights
+    from docqa.training.length_table import LengthMeasure, plot
+    from docqa.training.reader_folder import add_stage, search_stage
+    from docqa.training.search import SearchSettings, frontier, search
+    from docqa.training.validation import Slice
+
+    settings = SearchSettings(trials=trials, sampler=sampler, least=least, seed=seed)
+    loaded = weights.load(reader)
+    held_out = Slice.of(loaded.tokenizer, mix.held_out, questions)
+    measure = LengthMeasure(loaded, held_out, cost)
+    subject = f"{loaded.name} ({catalogue.weights_digest(reader)[:12]}) on {len(held_out)} questions by {cost}"
+    tried = searched(search(measure.layers, measure, run, settings, subject), trials, run)
+    plot(tried, run / "trials.svg", "milliseconds a question" if cost == "time" else "million operations a question")
+    data = ", ".join(each.name for each in mix.held_out)
+    table = measure.table([each.lengths for each in frontier(tried)], f"held-out questions of {data}")
+    catalogue.write_lengths(reader, table)
+    add_stage(reader, search_stage(table, settings, len(tried), cost, measure.precision))
+    render.narrate(f"{len(table.rows)} configurations are in {reader / catalogue.LENGTHS}, all trials in {run}")
+
+
 @train.command("held-out")
 @click.argument("file", type=_FILE)
 @_options_data

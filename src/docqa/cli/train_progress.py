@@ -10,6 +10,7 @@ import click
 from docqa.cli import render
 from docqa.training.distil import StepBegun
 from docqa.training.run import Event, Progress, Resumed, Saved, Trained, Validated
+from docqa.training.search import Tried
 
 
 def trained(stream: Iterable[Event | StepBegun], folder: Path) -> Trained:
@@ -31,6 +32,24 @@ def trained(stream: Iterable[Event | StepBegun], folder: Path) -> Trained:
         render.narrate(f"stopped; {kept}: the same command goes on from there")
         raise click.Abort from None
     raise AssertionError("a run ends with its result")
+
+
+def searched(trials: Iterable[Tried], count: int, folder: Path) -> list[Tried]:
+    """Consume a search's trials, narrate them, and return them all; an interrupt says how to go on."""
+    found: list[Tried] = []
+    try:
+        with render.counting("searching") as progress:
+            for each in trials:
+                found.append(each)
+                progress(len(found), count)
+                if not render.is_terminal():
+                    shares = ",".join(f"{share:g}" for share in each.lengths.shares)
+                    told = f"F1 {100 * each.outcome.f1:.2f} at a cost of {each.outcome.cost:.4g}"
+                    render.narrate(f"{len(found)}/{count}: {shares}: {told}")
+    except KeyboardInterrupt:
+        render.narrate(f"stopped; {len(found)} trials are in {folder}: the same command goes on from there")
+        raise click.Abort from None
+    return found
 
 
 class _Lines:

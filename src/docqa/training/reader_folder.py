@@ -17,10 +17,12 @@ from tokenizers import Tokenizer
 from docqa.ranking import Ranking
 from docqa.reader import catalogue, convert
 from docqa.reader.catalogue import MANIFEST, RANKING
+from docqa.reader.lengths import LengthTable
 from docqa.reader.model import SpanModel
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Collection, Mix, Source
 from docqa.training.run import AVERAGE_EVERY, MAY_DIFFER, Settings, Trained
+from docqa.training.search import SearchSettings
 
 CARD = "README.md"
 _WRITTEN_BY = "reader for docqa"
@@ -95,13 +97,20 @@ def model_card(name: str, model: SpanModel, stages: Sequence[Stage], figures: Se
 
 
 def add_stage(folder: Path, stage: Stage) -> None:
-    """Write one more stage into the card of a reader model's folder, and the card's digest into the manifest."""
+    """Write one more stage into the card of a reader model's folder, and the card's digest into the manifest.
+
+    It takes the place of the last stage if that was the same thing.
+    """
     card = folder / CARD
     told = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.name}\n"
     before, heading, figures = told.partition("\n## Figures\n")
-    number = 1 + len(re.findall(r"^## Stage ", before, flags=re.MULTILINE))
-    content = f"{before.rstrip()}\n\n## Stage {number}: {stage.title}\n\n{stage.text}\n{heading}{figures}".encode()
-    _replace(folder, CARD, content)
+    head, has_stages, _ = before.partition("\n## Stage ")
+    stages = earlier_stages(folder) if has_stages else []
+    if stages and stages[-1].title == stage.title:
+        stages.pop()
+    sections = [f"## Stage {number}: {each.title}\n\n{each.text}" for number, each in enumerate([*stages, stage], 1)]
+    content = "\n\n".join([head.rstrip(), *sections]) + f"\n{heading}{figures}"
+    _replace(folder, CARD, content.encode())
 
 
 def training_stage(
@@ -126,6 +135,26 @@ def training_stage(
         *remarks,
     ]
     return Stage(title, "\n\n".join(parts))
+
+
+def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost: str, precision: str) -> Stage:
+    """A search for length configurations as a stage of the card."""
+    rows = [
+        "| tokens kept by each layer | operations | time | EM | F1 |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {', '.join(f'{share:.2f}' for share in row.shares)} | {row.cost:.2f} | {row.time:.2f} "
+            f"| {100 * row.exact:.2f} | {100 * row.f1:.2f} |"
+            for row in sorted(table.rows, key=lambda row: row.cost, reverse=True)
+        ),
+    ]
+    told = (
+        f"{trials} configurations were tried for F1 against {'operations' if cost == 'flops' else 'time'} "
+        f"({settings.sampler}, seed {settings.seed}, each layer keeping at least {settings.least:g} of what reaches "
+        f"it). The best were measured on {table.questions} {table.measured_on}, in {precision}; operations and time "
+        "are shares of those of keeping all tokens."
+    )
+    return Stage("search of length configurations", told + "\n\n" + "\n".join(rows))
 
 
 def _architecture(model: SpanModel) -> str:

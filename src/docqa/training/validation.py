@@ -114,8 +114,8 @@ class Slice:
         """The real length of every window."""
         return [len(window.tokens) for window in self._windows]
 
-    def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
-        """Exact match and F1 of each question's best span."""
+    def read(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> list[Span | None]:
+        """Each question's best span, None in an empty passage."""
         best: list[Span | None] = [None] * len(self._asked)
         for batch in _like_lengths(self._windows):
             for window, logits in zip(batch, _logits(model, batch, lengths), strict=True):
@@ -123,11 +123,19 @@ class Slice:
                     known = best[window.passage]
                     if known is None or span.logit > known.logit:
                         best[window.passage] = span
+        return best
+
+    def judge(self, best: Sequence[Span | None]) -> Score:
+        """Exact match and F1 of each question's best span."""
         texts = [each.passage[at.start : at.end] if at else "" for each, at in zip(self._asked, best, strict=True)]
         return Score(
             exact=fmean(exact_match(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
             f1=fmean(f1(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
         )
+
+    def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
+        """Exact match and F1 of what a model reads."""
+        return self.judge(self.read(model, lengths))
 
 
 def _gold(collection: Collection, question: Question) -> tuple[str, ...]:
