@@ -18,6 +18,8 @@ from docqa.records import Answer, Document, Explanation, IndexReport, Match, Res
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
     from docqa.evaluation.library import LibraryReport
+    from docqa.evaluation.reading import ReadingReport, UnanswerableReport
+    from docqa.evaluation.retrieval import RetrievalReport
     from docqa.ranking import Ranking
     from docqa.reader.catalogue import ReaderEntry
     from docqa.reader.lengths import Effort, LengthTable
@@ -199,6 +201,50 @@ def library_report(report: LibraryReport) -> str:
         bar = "█" * round(20 * each.right)
         rows.append((f"  {each.confidence:.2f}", f"{each.right:.2f} {bar:<20} {each.answers}"))
     return "\n".join(f"{name:<32}{value}" for name, value in rows)
+
+
+def reading_report(report: ReadingReport) -> str:
+    """Render how a reader answered with the right paragraphs given, over all and kind by kind."""
+    lengths = "" if report.lengths is None else f", lengths {','.join(f'{share:g}' for share in report.lengths)}"
+    rows = [("all", report.questions, report.exact, report.f1)]
+    rows += [(row.name, row.questions, row.exact, row.f1) for row in (*report.by_kind, *report.by_words)]
+    lines = [
+        f"{one_line(report.reader)}, {report.precision}{lengths}",
+        f"{'answerable questions':<24}{'number':>8}{'EM':>8}{'F1':>8}",
+        *(f"{name:<24}{number:>8}{100 * exact:>8.2f}{100 * f1:>8.2f}" for name, number, exact, f1 in rows),
+    ]
+    if report.unanswerable is not None:
+        lines += _unanswerable(report.unanswerable)
+    return "\n".join(lines)
+
+
+def _unanswerable(report: UnanswerableReport) -> list[str]:
+    rows = [
+        ("as the reader decides", report.questions, report.exact, report.f1),
+        ("  answerable", report.questions - report.unanswerable, report.answerable_exact, report.answerable_f1),
+        ("  unanswerable", report.unanswerable, report.refused, report.refused),
+        ("at the best threshold", report.questions, report.best_exact.score, report.best_f1.score),
+    ]
+    return [
+        f"{'all, by SQuAD 2.0':<24}{'number':>8}{'EM':>8}{'F1':>8}",
+        *(f"{name:<24}{number:>8}{100 * exact:>8.2f}{100 * f1:>8.2f}" for name, number, exact, f1 in rows),
+        f"(thresholds on the probability of no answer: {report.best_exact.threshold:.3f} for EM, "
+        f"{report.best_f1.threshold:.3f} for F1; chosen on these very questions)",
+    ]
+
+
+def retrieval_report(report: RetrievalReport) -> str:
+    """Render how the documents of a task were ranked."""
+    rows = [
+        ("queries", f"{report.queries}"),
+        ("nDCG@10", f"{report.ndcg_at_10:.3f}"),
+        ("reciprocal rank", f"{report.reciprocal_rank:.3f}"),
+        ("recall@1", f"{report.recall_at_1:.3f}"),
+        ("recall@5", f"{report.recall_at_5:.3f}"),
+        ("recall@20", f"{report.recall_at_20:.3f}"),
+        ("recall@100", f"{report.recall_at_100:.3f}"),
+    ]
+    return "\n".join(f"{name:<18}{value}" for name, value in rows)
 
 
 def readers(found: Sequence[ReaderEntry]) -> str:
