@@ -62,12 +62,13 @@ class Reader:
         loaded = weights.load(reader)
         self.name = loaded.name
         self.folder = loaded.folder
-        self.layers = loaded.model.shape.num_hidden_layers
+        self.shape = loaded.model.shape
+        self.layers = self.shape.num_hidden_layers
         self.lengths_table = _lengths_table(loaded)
         self.precision = self._choose(loaded.model) if precision == "auto" else precision
         self._tokenizer = loaded.tokenizer
         self._model = arithmetic.computed_in(loaded.model, self.precision, self._device)
-        self._window_tokens = min(windows.WINDOW_TOKENS, self._model.shape.max_position_embeddings)
+        self._window_tokens = min(windows.WINDOW_TOKENS, self.shape.max_position_embeddings)
 
     @property
     def device(self) -> str:
@@ -104,7 +105,7 @@ class Reader:
         cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         costs = [0.0] * len(passages)
         for window in cut:
-            costs[window.passage] += self.cost.ms(operations(self._model.shape, _padded(window), lengths))
+            costs[window.passage] += self.cost.ms(operations(self.shape, _padded(window), lengths))
         return costs
 
     @cached_property
