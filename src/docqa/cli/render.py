@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
+from docqa.reader.lengths import EFFORTS
 from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
 
 if TYPE_CHECKING:
@@ -284,6 +285,21 @@ def _measured(table: LengthTable) -> str:
     told = "; ".join(f"{effort} {row.time:.2f} of the time, F1 {100 * row.f1:.1f}" for effort, row in chosen)
     origin = f"measured on {one_line(table.measured_on)}, {table.questions} questions"
     return f"{origin}; F1 {100 * table.full.f1:.1f} in full\n{'':12}{told}"
+
+
+def lengths_table(table: LengthTable, file: Path) -> str:
+    """Render a measured table, the dearest configuration first, and what each effort takes from it."""
+    chosen: dict[tuple[float, ...], list[str]] = {}
+    for effort in EFFORTS:
+        chosen.setdefault(table.choose(effort).shares, []).append(effort)
+    lines = ["   F1     EM   time   cost  share of tokens kept by each layer"]
+    for row in sorted(table.rows, key=lambda row: -row.cost):
+        shares = " ".join(f"{share:.2f}" for share in row.shares)
+        marks = f"  {', '.join(chosen[row.shares])}" if row.shares in chosen else ""
+        lines.append(f"{100 * row.f1:5.1f}  {100 * row.exact:5.1f}  {row.time:5.2f}  {row.cost:5.2f}  {shares}{marks}")
+    lines += [f"{100 * reached:5.1f}  in {one_line(name)}" for name, reached in table.precisions.items()]
+    lines.append(f"{counted(table.questions, 'question')}; kept in {path(str(file))}")
+    return "\n".join(lines)
 
 
 def added_reader(found: ReaderEntry, *, ranked: bool) -> str:

@@ -133,7 +133,9 @@ def _options_run(command: Command) -> Command:
             show_default=True,
             help="The arithmetic of matrix products; auto is bfloat16 where the hardware has it.",
         ),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."),
+        click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where to compute."
+        ),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of order, choice and dropout."),
     ]
 
@@ -340,23 +342,28 @@ def search_command(
     They become the reader's lengths.json, which --effort goes by; the run's folder gets a plot of all trials.
     """
     from docqa.cli.train_progress import searched
-    from docqa.reader import catalogue, weights
-    from docqa.training.length_table import LengthMeasure, plot
+    from docqa.evaluation.datasets import SquadSet
+    from docqa.evaluation.tuning import of_squad, tune
+    from docqa.reader import catalogue
+    from docqa.reader.reader import Reader
+    from docqa.training.ranking import as_set
     from docqa.training.reader_folder import add_stage, search_stage
     from docqa.training.search import SearchSettings, frontier, search
-    from docqa.training.validation import Slice
+    from docqa.training.trials import Trial, plot
 
     settings = SearchSettings(trials=trials, sampler=sampler, least=least, seed=seed)
-    loaded = weights.load(reader)
-    held_out = Slice.of(loaded.tokenizer, mix.held_out, questions)
-    measure = LengthMeasure(loaded, held_out, cost)
-    subject = f"{loaded.name} ({catalogue.weights_digest(reader)[:12]}) on {len(held_out)} questions by {cost}"
-    tried = searched(search(measure.layers, measure, run, settings, subject), trials, run)
-    plot(tried, run / "trials.svg", "milliseconds a question" if cost == "time" else "million operations a question")
-    data = ", ".join(each.name for each in mix.held_out)
-    table = measure.table([each.lengths for each in frontier(tried)], f"held-out questions of {data}")
+    held_out = SquadSet("what is held out", tuple(one for each in mix.held_out for one in as_set(each).articles))
+    asked = of_squad(held_out, questions)
+    loaded = Reader(reader)
+    subject = f"{loaded.name} ({catalogue.weights_digest(reader)[:12]}) on {len(asked)} questions by {cost}"
+    tried = searched(search(loaded.layers, Trial(loaded, asked, cost), run, settings, subject), trials, run)
+    plot(tried, run / "trials.svg", "milliseconds a question" if cost == "time" else "million operations a passage")
+    best = [each.lengths for each in frontier(tried)]
+    with render.counting("measuring the best") as progress:
+        measured_on = f"held-out questions of {', '.join(each.name for each in mix.held_out)}"
+        table = tune(reader, asked, measured_on, wanted=best, progress=progress)
     catalogue.write_lengths(reader, table)
-    add_stage(reader, search_stage(table, settings, len(tried), cost, measure.precision))
+    add_stage(reader, search_stage(table, settings, len(tried), cost))
     render.narrate(f"{len(table.rows)} configurations are in {reader / catalogue.LENGTHS}, all trials in {run}")
 
 

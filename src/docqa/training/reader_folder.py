@@ -137,7 +137,7 @@ def training_stage(
     return Stage(title, "\n\n".join(parts))
 
 
-def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost: str, precision: str) -> Stage:
+def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost: str) -> Stage:
     """A search for length configurations as a stage of the card."""
     rows = [
         "| tokens kept by each layer | operations | time | EM | F1 |",
@@ -151,8 +151,10 @@ def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost
     told = (
         f"{trials} configurations were tried for F1 against {'operations' if cost == 'flops' else 'time'} "
         f"({settings.sampler}, seed {settings.seed}, each layer keeping at least {settings.least:g} of what reaches "
-        f"it). The best were measured on {table.questions} {table.measured_on}, in {precision}; operations and time "
-        "are shares of those of keeping all tokens."
+        f"it). The best were measured on {table.questions} {table.measured_on}; operations and time are shares of "
+        "those of keeping all tokens. F1 of that by arithmetic: "
+        + ", ".join(f"{name} {100 * reached:.2f}" for name, reached in table.precisions.items())
+        + "."
     )
     return Stage("search of length configurations", told + "\n\n" + "\n".join(rows))
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from docqa.errors import Unavailable, UsageError
+from docqa.reader.arithmetic import Device, choose_device, in_hardware
 from docqa.reader.model import SpanModel
 from docqa.reader.weights import ReaderModel
 from docqa.training import checkpoint
@@ -30,7 +31,6 @@ from docqa.training.feed import Feed, Position
 from docqa.training.inputs import Batch, Encoder
 from docqa.training.validation import Slice
 
-Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 AVERAGE_EVERY = 4
@@ -162,8 +162,8 @@ def train(start: ReaderModel, mix: Mix, objective: Objective, folder: Path, sett
 
     A run that was stopped goes on when called again with the same arguments; some settings may differ
     (MAY_DIFFER), of which `steps` bends the rest of the schedule. UsageError for data or settings that cannot be
-    used, Unavailable if the folder is in use or full, or if training diverges: the last checkpoint is then
-    still there.
+    used, ReaderError for a device that is not there, Unavailable if the folder is in use or full, or if training
+    diverges: the last checkpoint is then still there.
     """
     with checkpoint.exclusive(folder):
         run = _Run(start, mix, objective, folder, settings)
@@ -193,9 +193,9 @@ class _Run:
 
     def __init__(self, start: ReaderModel, mix: Mix, objective: Objective, folder: Path, settings: Settings) -> None:
         self.identity = _identity(start.model, mix, objective, settings)
-        self.device = _device(settings.device)
+        self.device = choose_device(settings.device)
         self.bfloat16 = settings.precision == "bfloat16" or (
-            settings.precision == "auto" and multiplies_bfloat16(self.device)
+            settings.precision == "auto" and "bfloat16" in in_hardware(self.device)
         )
         objective.to(self.device)
         self.objective = objective
@@ -373,21 +373,6 @@ def schedule(step: int, settings: Settings) -> float:
     warm_up = max(1, round(settings.warm_up * settings.steps))
     decay = (settings.steps - step) / max(1, settings.steps - warm_up)
     return settings.rate * min((step + 1) / warm_up, decay)
-
-
-def _device(asked: Device) -> torch.device:
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise UsageError("there is no CUDA device that torch can use; train with --device cpu")
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 in hardware, about twice as fast as float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Older versions of torch do not tell.
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _drop_hidden(model: SpanModel, share: float) -> None:

@@ -21,11 +21,12 @@ from docqa.errors import UsageError
 from docqa.evaluation.datasets import sample
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader import weights, windows
-from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
-from docqa.reader.reader import BATCH_WINDOWS, LENGTH_STEP
+from docqa.reader.reader import LENGTH_STEP
 from docqa.records import Span
 from docqa.training.data import Collection, Distractors, Question
+
+_BATCH_WINDOWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +110,20 @@ class Slice:
     def __len__(self) -> int:
         return len(self._asked)
 
-    @property
-    def window_tokens(self) -> list[int]:
-        """The real length of every window."""
-        return [len(window.tokens) for window in self._windows]
-
-    def read(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> list[Span | None]:
-        """Each question's best span, None in an empty passage."""
+    def score(self, model: SpanModel) -> Score:
+        """Exact match and F1 of each question's best span."""
         best: list[Span | None] = [None] * len(self._asked)
         for batch in _like_lengths(self._windows):
-            for window, logits in zip(batch, _logits(model, batch, lengths), strict=True):
+            for window, logits in zip(batch, _logits(model, batch), strict=True):
                 for span in windows.best_spans(window, logits, 1):
                     known = best[window.passage]
                     if known is None or span.logit > known.logit:
                         best[window.passage] = span
-        return best
-
-    def judge(self, best: Sequence[Span | None]) -> Score:
-        """Exact match and F1 of each question's best span."""
         texts = [each.passage[at.start : at.end] if at else "" for each, at in zip(self._asked, best, strict=True)]
         return Score(
             exact=fmean(exact_match(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
             f1=fmean(f1(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
         )
-
-    def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
-        """Exact match and F1 of what a model reads."""
-        return self.judge(self.read(model, lengths))
 
 
 def _gold(collection: Collection, question: Question) -> tuple[str, ...]:
@@ -151,14 +139,12 @@ def _like_lengths(cut: Sequence[windows.Window]) -> Iterator[Sequence[windows.Wi
     """Windows, sorted by padded length, in batches of one padded length."""
     for _, group in groupby(cut, key=_padded):
         same = list(group)
-        for start in range(0, len(same), BATCH_WINDOWS):
-            yield same[start : start + BATCH_WINDOWS]
+        for start in range(0, len(same), _BATCH_WINDOWS):
+            yield same[start : start + _BATCH_WINDOWS]
 
 
 @torch.inference_mode()
-def _logits(
-    model: SpanModel, cut: Sequence[windows.Window], lengths: LengthConfiguration | None = None
-) -> NDArray[np.float32]:
+def _logits(model: SpanModel, cut: Sequence[windows.Window]) -> NDArray[np.float32]:
     """Logits (windows, tokens, 2), all windows padded to one length."""
     size = max(map(_padded, cut))
     device = model.span_head.weight.device
@@ -169,7 +155,7 @@ def _logits(
         tokens[row, :count] = torch.tensor(window.tokens)
         segments[row, window.first : count] = 1
         real[row, :count] = True
-    logits: NDArray[np.float32] = model(tokens.to(device), segments.to(device), real.to(device), lengths).cpu().numpy()
+    logits: NDArray[np.float32] = model(tokens.to(device), segments.to(device), real.to(device)).cpu().numpy()
     return logits
 
 
