@@ -1,10 +1,11 @@
 """Search for length configurations: as much F1 as possible at as little cost as possible, by trying.
 
-The Length-Adaptive Transformer (Kim and Cho 2020, arXiv 2010.07003, section 3.3) searches by evolution, from
-configurations in which every layer keeps the same share of what reaches it, by mutation and crossover; these are
-the first trials here. Further ones are proposed by Optuna's samplers for several objectives: NSGA-II (Deb et al.
-2002), an evolution too, or TPE (Ozaki et al. 2020), the Bayesian optimisation that Dynamic-TinyBERT (arXiv
-2111.09645) searches by. What a configuration brings and costs, the search is told.
+The Length-Adaptive Transformer (Kim and Cho 2020, arXiv 2010.07003, "Evolutionary Search of Length
+Configurations") starts from configurations in which every layer keeps the same share of what reaches it, and
+goes on by mutation and crossover; these are the first trials here. Further ones are proposed by Optuna's samplers
+for several objectives: NSGA-II (Deb et al. 2002), an evolution too, or TPE (Ozaki et al. 2020), the Bayesian
+optimisation that Dynamic-TinyBERT (arXiv 2111.09645) searches by. What a configuration brings and costs, the
+search is told.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def frontier(tried: Sequence[Tried]) -> list[Tried]:
 def first_ratios(layers: int, settings: SearchSettings) -> list[list[float]]:
     """The configurations to try first, as what each layer keeps of what reaches it, all different.
 
-    Keeping all, the same share in every layer, then mutations and crossovers of those (section 3.3).
+    Keeping all, the same share in every layer, then mutations and crossovers of those.
     """
     random = Random(settings.seed)  # noqa: S311 (no secret)
     uniform = [[ratio] * layers for ratio in UNIFORM_RATIOS if ratio >= settings.least]
