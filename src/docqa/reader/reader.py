@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from docqa.errors import ReaderError
 from docqa.reader import arithmetic, catalogue, machine, weights, windows
-from docqa.reader.arithmetic import Arithmetic, Device, Precision
+from docqa.reader.choices import Arithmetic, Device, Precision
 from docqa.reader.lengths import LengthConfiguration, LengthTable
 from docqa.reader.model import SpanModel, operations
 from docqa.reader.weights import ReaderModel
