@@ -12,6 +12,7 @@ import click
 
 from docqa.cli import render
 from docqa.cli.options import Command, as_json_text
+from docqa.reader.choices import DEVICES
 
 if TYPE_CHECKING:
     from docqa.training.data import Mix
@@ -127,14 +128,15 @@ def _options_run(command: Command) -> Command:
         click.option("--validate-on", type=_COUNT, default=300, show_default=True, help="On so many questions."),
         click.option("--checkpoint-every", type=_COUNT, default=200, show_default=True, help="Steps to a checkpoint."),
         click.option(
-            "--precision",
+            "--arithmetic",
+            "precision",
             type=click.Choice(["auto", "float32", "bfloat16"]),
             default="auto",
             show_default=True,
             help="The arithmetic of matrix products; auto is bfloat16 where the hardware has it.",
         ),
         click.option(
-            "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where to compute."
+            "--device", type=click.Choice(DEVICES), default="auto", help="Where to train; auto is a GPU if any."
         ),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of order, choice and dropout."),
     ]
