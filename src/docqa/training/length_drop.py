@@ -52,6 +52,10 @@ class LengthDrop:
         for _ in range(self.random):
             yield self._drawn(layers, random)
 
+    def usual(self, layers: int) -> LengthConfiguration:
+        """The mean of the random configurations' draws: each layer drops half of the bound."""
+        return LengthConfiguration(tuple((1 - self.bound / 2) ** (layer + 1) for layer in range(layers)))
+
     def _drawn(self, layers: int, random: Random) -> LengthConfiguration:
         shares, left = [], 1.0
         for _ in range(layers):
@@ -71,6 +75,8 @@ class LengthDropObjective:
     def __init__(self, model: SpanModel, length_drop: LengthDrop) -> None:
         self.model = self.trained = model
         self.identity = repr(length_drop)
+        # Full length alone would choose a reader that has not learnt to do with less yet.
+        self.validated_by = (None, length_drop.usual(len(model.layers)))
         self._length_drop = length_drop
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:
