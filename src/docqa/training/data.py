@@ -73,7 +73,7 @@ class Example:
 class Source:
     """How one file takes part in training.
 
-    `share` of its questions are used in each pass, `distractors` is the expected number of distractor
+    Each of its questions is used `share` times a pass on average, `distractors` is the expected number of distractor
     passages a question, and `held_out` the share of its documents that is never trained on. What a document is,
     `documents` says: in collections of posts each paragraph is its own. The documents with the titles
     `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
@@ -281,15 +281,25 @@ class Mix:
         """One pass, source by source: each selected question with its own paragraph first, then its distractors."""
         for source, collection, distractors in zip(self.sources, self.collections, self._distractors, strict=True):
             for question in collection.questions:
-                if random.random() >= source.share:
-                    continue
-                context = collection.paragraphs[question.paragraph]
-                own = Example(question.text, context, question.answers)
-                count = int(source.distractors) + (random.random() < source.distractors % 1)
-                if distractors is None or not question.answers or not count:
-                    yield (own,)
-                    continue
-                texts = [context[start:end] for start, end in question.answers]
-                found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
-                chosen = random.sample(found, min(count, len(found)))
-                yield (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))
+                for _ in range(_drawn(source.share, random)):
+                    count = 0 if distractors is None else _drawn(source.distractors, random)
+                    yield _with_distractors(collection, question, distractors, count, random)
+
+
+def _drawn(expected: float, random: Random) -> int:
+    """A whole number that is `expected` on average."""
+    return int(expected) + (random.random() < expected % 1)
+
+
+def _with_distractors(
+    collection: Collection, question: Question, distractors: Distractors | None, count: int, random: Random
+) -> tuple[Example, ...]:
+    """A question with its own paragraph, and with up to `count` distractors if that one answers it."""
+    context = collection.paragraphs[question.paragraph]
+    own = Example(question.text, context, question.answers)
+    if distractors is None or not question.answers or not count:
+        return (own,)
+    texts = [context[start:end] for start, end in question.answers]
+    found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
+    chosen = random.sample(found, min(count, len(found)))
+    return (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))
