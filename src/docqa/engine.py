@@ -7,17 +7,17 @@ import sys
 from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from platformdirs import user_data_path
 
-from docqa import asking, events, files, indexing
+from docqa import asking, events, files, health, indexing, roots
 from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
 from docqa.reader.lengths import DEFAULT_EFFORT, PASSAGES
-from docqa.records import Candidate, Document, IndexReport, Match, Passage, Result, Status, Verdict
+from docqa.records import Candidate, Document, Health, IndexReport, Match, Passage, Result, Root, Status, Verdict
 from docqa.retriever import SqliteRetriever
 from docqa.store import Store
 from docqa.terms import ANALYSIS_VERSION
@@ -33,6 +33,20 @@ def default_library() -> Path:
     """Return where the library is unless told otherwise: `DOCQA_LIBRARY`, else the user's data folder."""
     named = os.environ.get("DOCQA_LIBRARY")
     return Path(named) if named else user_data_path("docqa", appauthor=False) / "library.docqa"
+
+
+class IndexOptions(TypedDict, total=False):
+    """How folders are gone through.
+
+    Where `include` or `exclude` are given they become the patterns of the paths, as of `docqa.records.Root`.
+    With `prune` the documents of roots that are not there are removed and the roots forgotten. With `retry`
+    the files that could not be read are tried again, though they have not changed.
+    """
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    prune: bool
+    retry: bool
 
 
 class DocQA:
@@ -67,25 +81,63 @@ class DocQA:
 
     # --- index
 
-    def index(self, paths: Iterable[PathLike]) -> IndexReport:
+    def index(self, paths: Iterable[PathLike] | None = None, **options: Unpack[IndexOptions]) -> IndexReport:
         """Bring the library up to date with folders and files, making it if need be; see `index_events`."""
-        *_, last = self.index_events(paths)
+        *_, last = self.index_events(paths, **options)
         assert isinstance(last, events.IndexFinished)
         return last.report
 
-    def index_events(self, paths: Iterable[PathLike]) -> Generator[events.IndexEvent]:
+    def index_events(
+        self, paths: Iterable[PathLike] | None = None, **options: Unpack[IndexOptions]
+    ) -> Generator[events.IndexEvent]:
         """Bring the library up to date with folders and files, telling what happens as it happens.
 
-        New and changed files are read; documents whose files have gone, or can no longer be read, are
-        removed; what lies outside `paths` is left alone. A document's event follows its commit, so a run that
-        is stopped anywhere loses the batch in hand at most, and the next run resumes. The last event is
-        IndexFinished. UsageError if a path does not exist, LibraryBusy if another process is indexing.
+        The paths become roots of the library; without paths, all its roots are gone through. New and changed
+        files are read, moved ones keep their passages; documents whose files have gone, or can no longer be
+        read, are removed, but those of a root that is not there at all are kept. What lies outside `paths` is
+        left alone. A document's event follows its commit, so a run that is stopped anywhere loses the batch in
+        hand at most, and the next run resumes. The last event is IndexFinished. UsageError if a path does not
+        exist or there is no root, LibraryBusy if another process is indexing.
         """
-        roots = [os.path.realpath(path) for path in paths]
-        walk = files.walk(roots)
-        store = self._open(create=True)
+        named = None if paths is None else [files.resolve(path) for path in paths]
+        patterns = _patterns(options)
+        store = self._open(create=named is not None)
         with store.writing():
-            yield from indexing.index(store, roots, walk)
+            with store.transaction():
+                for path in named or ():
+                    roots.remember(store, path, patterns)
+                plan = roots.plan(store, named)
+            yield from indexing.index(store, plan, prune=options.get("prune", False), retry=options.get("retry", False))
+
+    def roots(self) -> list[Root]:
+        """List the folders and files that the library is kept current with, by path."""
+        return roots.listed(self._open())
+
+    def add_root(self, path: PathLike, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        """Make a folder or file a root, or give a root these patterns instead of those it has; read nothing yet.
+
+        UsageError if the path does not exist or a pattern makes no sense.
+        """
+        root, patterns = files.resolve(path), roots.Patterns(tuple(include), tuple(exclude))
+        store = self._open(create=True)
+        with store.writing(), store.transaction():
+            roots.remember(store, root, patterns)
+
+    def remove_root(self, path: PathLike, *, keep: bool = False) -> list[str]:
+        """Forget a root; its documents leave the library unless `keep`. Return the paths of those that left.
+
+        UsageError if there is no such root.
+        """
+        store = self._open()
+        root = os.path.realpath(path)
+        with store.writing():
+            if root not in {each.path for each in store.roots()}:
+                raise UsageError(f"{os.fspath(path)!s} is none of the library's folders; docqa roots lists them")
+            if not keep:
+                return indexing.remove(store, root)
+            with store.transaction():
+                store.forget_root(root)
+            return []
 
     # --- ask
 
@@ -175,13 +227,20 @@ class DocQA:
             return Passage(0, store.document(known.document_id), start, end, text, marks)
 
     def remove(self, root: PathLike) -> list[str]:
-        """Remove the documents at or below a path from the library, not from the disk; return their paths."""
+        """Remove the documents at or below a path from the library, not from the disk; return their paths.
+
+        They stay out: roots at or below the path are forgotten, and one further up gets a pattern that excludes it.
+        """
         store = self._open()
         with store.writing():
             return indexing.remove(store, os.path.realpath(root))
 
-    def status(self) -> Status:
-        """Tell what the library holds and whether it is sound; reads the whole file."""
+    def health(self) -> Health:
+        """Look at the library thoroughly, and at its documents' files; reads the whole library file."""
+        return health.examine(self._open())
+
+    def status(self, *, check: bool = True) -> Status:
+        """Tell what the library holds and, unless `check` is false, whether it is sound: that reads the whole file."""
         store = self._open()
         counts = store.counts()
         return Status(
@@ -190,9 +249,9 @@ class DocQA:
             documents=counts["documents"],
             passages=counts["passages"],
             characters=counts["characters"],
-            skipped=tuple(store.skipped()),
+            skipped=tuple((path, row.reason) for path, row in store.skipped().items()),
             remarks=tuple((path, remark) for path, remarks in store.remarks().items() for remark in remarks),
-            problems=tuple(store.check() + SqliteRetriever(store).check()),
+            problems=tuple(store.check() + SqliteRetriever(store).check()) if check else None,
         )
 
     # --- the gold set
@@ -252,6 +311,11 @@ class DocQA:
                 )
             self._store = store
         return self._store
+
+
+def _patterns(options: IndexOptions) -> roots.Patterns | None:
+    include, exclude = tuple(options.get("include", ())), tuple(options.get("exclude", ()))
+    return roots.Patterns(include, exclude) if include or exclude else None
 
 
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
