@@ -16,15 +16,9 @@ from docqa.evaluation.datasets import Article, Paragraph, SquadSet, read_squad, 
 from docqa.evaluation.library import LibraryReport, evaluate_library
 from docqa.evaluation.reading import ReadingReport, evaluate_reading
 
-SETS = {
-    "squad-v1.1": harness.SQUAD_V1,
-    "squad-v2.0": "eval/squad-v2.0-dev-part1.json",
-    "policyqa": "eval/policyqa-dev.json",
-}
-
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
-    squad = read_squad(harness.data_path(arguments.data, SETS[arguments.set]))
+    squad = read_squad(harness.data_path(arguments.data, harness.SETS[arguments.set]))
     beside: list[SquadSet] = []
     if arguments.distractors:
         beside = [read_squad(file) for file in sorted(harness.data_path(arguments.data, "train").glob("*.json"))]
@@ -101,7 +95,7 @@ def _table(report: LibraryReport, gold: ReadingReport, beside: list[str]) -> har
 
 if __name__ == "__main__":
     parser = harness.options(__doc__)
-    parser.add_argument("--set", choices=SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
+    parser.add_argument("--set", choices=harness.SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
     parser.add_argument("--distractors", action="store_true", help="index all of train/ beside it")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--top", type=int, default=5, help="answers to look at (%(default)s)")
