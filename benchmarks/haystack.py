@@ -134,8 +134,9 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
                 Contender("docqa float32, thorough", partial(_ask, single, "thorough")),
             ]
             chosen = library.engine.reader.precision
-            for effort in EFFORTS:
-                contenders.append(Contender(f"docqa {chosen}, {effort}", partial(_ask, library.engine, effort)))
+            contenders += [
+                Contender(f"docqa {chosen}, {effort}", partial(_ask, library.engine, effort)) for effort in EFFORTS
+            ]
             _race(contenders, [question.text for question in asked])
         name = library.engine.reader.name
     table = _table(

@@ -15,6 +15,7 @@ from docqa.engine import DocQA
 from docqa.evaluation.datasets import Article, Paragraph, SquadSet, read_squad, sample
 from docqa.evaluation.library import LibraryReport, evaluate_library
 from docqa.evaluation.reading import ReadingReport, evaluate_reading
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
@@ -28,6 +29,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
         count=arguments.sample,
         reader=arguments.reader or "shipped",
         precision=arguments.precision,
+        effort=arguments.effort,
         top=arguments.top,
         passages=arguments.passages,
         progress=harness.progress("library"),
@@ -98,6 +100,7 @@ if __name__ == "__main__":
     parser.add_argument("--set", choices=harness.SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
     parser.add_argument("--distractors", action="store_true", help="index all of train/ beside it")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--effort", choices=EFFORTS, default=DEFAULT_EFFORT, help="how hard to try (%(default)s)")
     parser.add_argument("--top", type=int, default=5, help="answers to look at (%(default)s)")
     parser.add_argument("--passages", type=int, default=10, help="passages to read (%(default)s)")
     harness.run(benchmark, parser)
