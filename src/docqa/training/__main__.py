@@ -22,7 +22,7 @@ from docqa.training.validation import validate
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_EVERYDAY = "The file of everyday documents; with it the second stage's mix."
+_EVERYDAY = "The folder of everyday documents; with it the second stage's mix."
 
 
 @click.group()
@@ -38,7 +38,7 @@ def main() -> None:
 @click.option("--name", required=True, help="The reader model's name.")
 @click.option("--steps", type=int, required=True, help="Steps in all; may differ when a run is resumed.")
 @click.option("--rate", type=float, default=Settings(1).rate, show_default=True, help="The highest learning rate.")
-@click.option("--everyday", type=_FILE, help=_EVERYDAY)
+@click.option("--everyday", type=_FOLDER, help=_EVERYDAY)
 @click.option("--length-drop", "bound", type=float, help="Train with LengthDrop; the most a layer drops.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order and choice of examples.")
 @click.option("--remark", "remarks", multiple=True, help="A sentence on the run for the card; may be repeated.")
@@ -92,7 +92,7 @@ def _line(event: Event) -> str:
 
 @main.command("held-out")
 @click.option("--data", type=_FOLDER, required=True, help="Folder with the training files.")
-@click.option("--everyday", type=_FILE, help=_EVERYDAY)
+@click.option("--everyday", type=_FOLDER, help=_EVERYDAY)
 @click.argument("file", type=_FILE)
 def held_out_command(data: Path, everyday: Path | None, file: Path) -> None:
     """Write the held-out documents and their questions to FILE, in SQuAD 2.0's format."""
@@ -111,7 +111,7 @@ def validate_command(every: int, reader: Path, file: Path) -> None:
 
 @main.command("fit-ranking")
 @click.option("--data", type=_FOLDER, required=True, help="Folder with the training files.")
-@click.option("--everyday", type=_FILE, help=_EVERYDAY)
+@click.option("--everyday", type=_FOLDER, help=_EVERYDAY)
 @click.argument("reader", type=_FOLDER)
 def fit_ranking_command(data: Path, everyday: Path | None, reader: Path) -> None:
     """Fit how READER's answers are ranked, and their confidence, on held-out documents; write it into its folder."""

@@ -12,12 +12,11 @@ DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is short and looks at what people keep.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.4,
-    "squad-v2.0-train-10-articles": 0.6,
-    "squadshifts-reddit": 0.1,
-    "squadshifts-amazon": 0.1,
-    "qamr": 0.05,
-    "everyday": 2.0,
+    "squadshifts-new-wiki": 0.2,
+    "squad-v2.0-train-10-articles": 0.25,
+    "squadshifts-reddit": 0.04,
+    "squadshifts-amazon": 0.04,
+    "qamr": 0.03,
 }
 
 
@@ -41,14 +40,19 @@ def first_stage(data: Path) -> list[Source]:
 
 
 def second_stage(data: Path, everyday: Path) -> list[Source]:
-    """The same files with more distractors, and the file `everyday` of documents such as people keep."""
-    own = Source(everyday, "written for docqa, Apache-2.0", 1.0, 0.5, 0.12, "article", 300)
-    return [
+    """The same files with more distractors, and those in the folder `everyday`, documents such as people keep."""
+    own = "written for docqa, Apache-2.0"
+    public = [
         replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
-        for source in [*first_stage(data), own]
+        for source in first_stage(data)
+    ]
+    return [
+        *public,
+        Source(everyday / "everyday.json", own, 1.0, 0.5),
+        Source(everyday / "everyday-held-out.json", own, held_out=1.0, calibration=800),
     ]
 
 
 def sources(data: Path, everyday: Path | None) -> list[Source]:
-    """The second stage's sources if its file is given, else the first's."""
+    """The second stage's sources if its folder is given, else the first's."""
     return first_stage(data) if everyday is None else second_stage(data, everyday)
