@@ -26,6 +26,7 @@ from docqa.cli.options import (
 from docqa.cli.reader import narrate_reader
 from docqa.cli.reader import reader as reader_commands
 from docqa.cli.roots import roots
+from docqa.cli.train import train
 from docqa.errors import UsageError
 
 
@@ -251,5 +252,5 @@ def _questions_from_input() -> Iterable[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-for command in (roots, gold, eval_, calibrate, reader_commands, formats):
+for command in (roots, gold, eval_, calibrate, reader_commands, train, formats):
     docqa.add_command(command)
