@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from docqa.errors import ReaderError
 from docqa.reader import arithmetic, machine
+from docqa.reader.choices import Arithmetic
 from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import RaisingLinear, SpanModel
 from docqa.reader.reader import Reader
@@ -152,7 +153,7 @@ ON_CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("precision", arithmetic.in_hardware(ON_CPU))
 def test_every_arithmetic_of_this_machine_finds_nearly_the_same_logits(
-    tiny_reader: Path, reader: Reader, precision: arithmetic.Arithmetic
+    tiny_reader: Path, reader: Reader, precision: Arithmetic
 ) -> None:
     rough = Reader(tiny_reader, precision=precision, device="cpu")
     assert (rough.precision, rough.device) == (precision, "cpu")

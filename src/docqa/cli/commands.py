@@ -21,6 +21,7 @@ from docqa.cli.options import (
     option_reader,
     options_effort,
     options_filter,
+    options_machine,
     options_patterns,
 )
 from docqa.cli.reader import narrate_reader
@@ -28,6 +29,7 @@ from docqa.cli.reader import reader as reader_commands
 from docqa.cli.roots import roots
 from docqa.cli.train import train
 from docqa.errors import UsageError
+from docqa.reader.choices import Device, Precision
 
 
 @click.group(
@@ -94,6 +96,7 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool, **options:
     help="Only answers of a confidence at which at least this share was right in calibration.",
 )
 @click.option("--explain", is_flag=True, help="Say why each answer stands where it does.")
+@options_machine
 @options_filter
 @option_json
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line.")
@@ -108,6 +111,8 @@ def ask(
     as_json: bool,
     as_jsonl: bool,
     precision: float | None,
+    arithmetic: Precision,
+    device: Device,
     **options: Any,
 ) -> None:
     """Answer QUESTION with quotes from the library.
@@ -117,7 +122,7 @@ def ask(
     Without QUESTION, questions are read from standard input, one a line.
     """
     answered, answerer = False, None
-    with engine_for(library, reader) as engine:
+    with engine_for(library, reader, precision=arithmetic, device=device) as engine:
         for each in [" ".join(question)] if question else _questions_from_input():
             try:
                 result = engine.ask(each, min_precision=precision, **options)

@@ -87,8 +87,8 @@ def _explanation(why: Explanation) -> Iterator[str]:
     yield f"logits  start {why.start_logit:.2f}, end {why.end_logit:.2f}; no answer {why.null_logit:.2f}"
     parts = [f"{each.feature} {each.contribution:+.2f}" for each in why.evidence if each.weight]
     yield f"score   {why.score:.2f}: {', '.join(parts)}"
-    kept = ", ".join(f"{share:.0%}" for share in why.kept) if min(why.kept) < 1 else "all"
-    yield f"tokens  {kept} kept by the {len(why.kept)} layers"
+    kept = ", ".join(map(str, why.kept)) if min(why.kept) < why.tokens else "all"
+    yield f"tokens  {why.tokens}; {kept} kept by the {len(why.kept)} layers"
 
 
 def _quoted(source: Source) -> str:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 
 from docqa.errors import ReaderError
+from docqa.reader.choices import DEVICES, Arithmetic, Device
 from docqa.reader.model import RaisingLinear, SpanModel
-
-Arithmetic = Literal["float32", "bfloat16", "int8"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-DEVICES: tuple[Device, ...] = get_args(Device)
 
 _LEAST_STEP = 1e-12
 

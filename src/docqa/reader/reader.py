@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from docqa.errors import ReaderError
 from docqa.reader import arithmetic, catalogue, machine, weights, windows
-from docqa.reader.arithmetic import Arithmetic, Device, Precision
+from docqa.reader.choices import Arithmetic, Device, Precision
 from docqa.reader.lengths import LengthConfiguration, LengthTable
 from docqa.reader.model import SpanModel, operations
 from docqa.reader.weights import ReaderModel
@@ -34,10 +35,14 @@ ARITHMETIC_F1 = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the reader found: for each passage its best spans, best first; and whether it read the whole question."""
+    """What the reader found: for each passage its best spans, best first; and whether it read the whole question.
+
+    `tokens` is the length of each passage's input, with the question; of several, of that with the best span.
+    """
 
     spans: tuple[tuple[Span, ...], ...]
     question_shortened: bool
+    tokens: tuple[int, ...] = ()
 
 
 class Reader:
@@ -91,14 +96,18 @@ class Reader:
         """
         cut, shortened = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         found: list[dict[tuple[int, int], Span]] = [{} for _ in passages]
+        tokens, best = [0] * len(passages), [-math.inf] * len(passages)
         for batch in _batches(cut, BATCH_WINDOWS[self.device]):
             for window, logits in self._in_memory(batch, lengths):
-                for span in windows.best_spans(window, logits, spans):
+                of_window = windows.best_spans(window, logits, spans)
+                if of_window and of_window[0].logit > best[window.passage]:
+                    best[window.passage], tokens[window.passage] = of_window[0].logit, len(window.tokens)
+                for span in of_window:
                     # Overlapping windows may find the same span; the surer of the two counts.
                     known = found[window.passage].get((span.start, span.end))
                     if known is None or span.logit > known.logit:
                         found[window.passage][span.start, span.end] = span
-        return Reading(tuple(_ranked(of_passage.values(), spans) for of_passage in found), shortened)
+        return Reading(tuple(_ranked(of_passage.values(), spans) for of_passage in found), shortened, tuple(tokens))
 
     def costs_ms(self, question: str, passages: Sequence[str], lengths: LengthConfiguration | None) -> list[float]:
         """How long reading each of the passages will take on this machine, in milliseconds."""
@@ -107,6 +116,10 @@ class Reader:
         for window in cut:
             costs[window.passage] += self.cost.ms(operations(self.shape, _padded(window), lengths))
         return costs
+
+    def cost_is_known(self) -> None:
+        """Measure what a forward pass costs on this machine if that is not remembered, before a clock runs."""
+        _ = self.cost
 
     @cached_property
     def cost(self) -> machine.Cost:
