@@ -69,6 +69,7 @@ class _Run:
         self._store, self._plan, self._prune, self._retry = store, plan, prune, retry
         self._known: dict[str, Known] = dict(chain.from_iterable(store.known(path).items() for path in plan.scope))
         self._skipped_before = dict(chain.from_iterable(store.skipped(path).items() for path in plan.scope))
+        self._read_in_part = store.remarks() if retry else {}
         self._formats = readable()
         self._skipped: dict[str, SkippedRow] = {}
         self._present: set[str] = set()
@@ -108,6 +109,8 @@ class _Run:
     def _judge(self, file: files.FoundFile) -> events.FileUnchanged | events.FileSkipped | Task:
         """Tell by size and time alone whether a file needs to be read."""
         earlier = self._known.get(file.path)
+        if file.path in self._read_in_part:
+            return Task(file)
         if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
             self._present.add(file.path)
             return events.FileUnchanged(file.path, file.size)
@@ -184,6 +187,7 @@ class _Vanished:
     """Documents whose files are no longer where they were, to be found again by their bytes."""
 
     def __init__(self, known: Mapping[str, Known], paths: Iterable[str]) -> None:
+        self._known = known
         self._sizes = set()
         self._left: dict[str, dict[str, None]] = defaultdict(dict)
         for path in sorted(paths):
@@ -192,7 +196,7 @@ class _Vanished:
 
     def reappeared(self, file: files.FoundFile) -> Moved | None:
         """Claim the document of which this is the file, if there is one; of several, one of the same name."""
-        if file.size not in self._sizes:
+        if file.path in self._known or file.size not in self._sizes:
             return None
         try:
             content = files.read(file.path, max_bytes=files.MAX_BYTES)
@@ -213,8 +217,7 @@ def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
     """Prepare files; what needs a parser is read in child processes."""
     changed: list[Task] = []
     for task in tasks:
-        moved = vanished.reappeared(task.file) if task.known_sha256 is None else None
-        if moved is not None:
+        if (moved := vanished.reappeared(task.file)) is not None:
             yield moved
         else:
             changed.append(task)
