@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import dedent
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from portrait import portrait
 
-from docqa import DocQA, events, indexing
+from docqa import DocQA, events, files, indexing
+from docqa.errors import ExtractionError
+from docqa.extract import formats
 
 NAMES = ("lease.txt", "boiler.txt", "Boiler.TXT", "garden.md", "lease.v2.txt", "river", "data.gz", "page.html")
 FOLDERS = ("", "a", "a/b", "c")
@@ -136,6 +139,119 @@ def test_what_lies_on_an_absent_disk_has_not_moved(engine: DocQA, folder: Path, 
     assert engine.index().documents == 4
 
 
+# --- what cannot be read ------------------------------------------------------------------------------------
+
+PLUGIN = """
+    import os
+
+    from docqa.errors import ExtractionError
+    from docqa.records import Extraction
+
+    def extract(data):
+        with open(os.environ["TRIES"], "a") as tries:
+            tries.write("x")
+        if data == b"deadly":
+            os._exit(1)
+        if data == b"poor":
+            raise ExtractionError("nothing to be had")
+        return Extraction(data.decode(), (), ("half of it",) if data == b"half" else ())
+"""
+
+
+@pytest.fixture
+def tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
+    """How often files with the suffix .odd were read since the last call, by a package that reads them."""
+    metadata = tmp_path / "site/docqa_odd-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (tmp_path / "site/docqa_odd.py").write_text(dedent(PLUGIN))
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: docqa-odd\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[docqa.extractors]\n.odd = docqa_odd:extract\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("TRIES", str(tmp_path / "tries"))
+
+    def since() -> int:
+        log = tmp_path / "tries"
+        count = log.stat().st_size if log.exists() else 0
+        log.write_text("")
+        return count
+
+    forget_what_is_installed()
+    yield since
+    forget_what_is_installed()
+
+
+def forget_what_is_installed() -> None:
+    formats.foreign_formats.cache_clear()
+    formats.readable.cache_clear()
+
+
+def skipped(engine: DocQA) -> dict[str, str]:
+    return {Path(path).name: reason for path, reason in engine.status().skipped}
+
+
+def test_a_file_that_kills_its_reader_is_left_alone_until_it_changes(
+    engine: DocQA, folder: Path, tries: Callable[[], int]
+) -> None:
+    odd = folder / "x.odd"
+    odd.write_text("deadly")
+    assert engine.index([folder]).documents == 2
+    assert tries() == 3  # among others, then alone, then once more
+    for _ in range(2):
+        report = engine.index()
+        assert report.skipped == ((str(odd), "crashes the program that reads it"),)
+    odd.write_text("deadly")  # another time, the same bytes
+    engine.index()
+    assert tries() == 0
+    assert skipped(engine) == {"x.odd": "crashes the program that reads it"}
+    odd.write_text("harmless")
+    assert engine.index().indexed == 1
+    assert (tries(), skipped(engine)) == (1, {})
+
+
+def test_a_document_that_turns_deadly_leaves_and_comes_back(
+    engine: DocQA, folder: Path, tries: Callable[[], int]
+) -> None:
+    (folder / "x.odd").write_text("harmless")
+    engine.index([folder])
+    (folder / "x.odd").write_text("deadly")
+    assert engine.index().removed == 1
+    (folder / "x.odd").write_text("harmless")
+    assert engine.index().documents == 3
+
+
+def test_what_cannot_be_read_is_tried_again_if_asked_or_if_more_can_be_read(
+    engine: DocQA, folder: Path, tries: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("poor", "half", "deadly"):
+        (folder / f"{text}.odd").write_text(text)
+    engine.index([folder])
+    assert tries() == 5  # the deadly one three times, which ended what read all together
+    engine.index()
+    assert tries() == 0
+    assert engine.index(retry=True).documents == 3
+    assert tries() == 5
+    # Another format that can be read now is reason enough for what was merely poor.
+    monkeypatch.setattr(indexing, "readable", lambda: "more")
+    engine.index()
+    assert tries() == 1
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(
+    engine: DocQA, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "new.txt").write_text("A heron.")
+
+    def read(path: str, *, max_bytes: int) -> files.FileContent:
+        raise ExtractionError("changed while being read; index again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", read)
+        engine.index([folder])
+    assert len(skipped(engine)) == 2
+    assert engine.index().indexed == 2
+    assert skipped(engine) == {}
+
+
 # --- any history --------------------------------------------------------------------------------------------
 
 
@@ -162,17 +278,17 @@ class Tree:
         os.utime(path, (moment, moment))
 
     def move(self, data: st.DataObject, folder: str, name: str) -> None:
-        if files := self.files():
-            data.draw(st.sampled_from(files)).rename(self.place(folder, name))
+        if paths := self.files():
+            data.draw(st.sampled_from(paths)).rename(self.place(folder, name))
 
     def copy(self, data: st.DataObject, folder: str, name: str) -> None:
         target = self.place(folder, name)
-        if files := [path for path in self.files() if path != target]:
-            shutil.copy2(data.draw(st.sampled_from(files)), target)
+        if others := [path for path in self.files() if path != target]:
+            shutil.copy2(data.draw(st.sampled_from(others)), target)
 
     def change_one(self, data: st.DataObject) -> None:
-        if files := self.files():
-            path = data.draw(st.sampled_from(files))
+        if paths := self.files():
+            path = data.draw(st.sampled_from(paths))
             if data.draw(st.booleans()):
                 path.unlink()
             else:

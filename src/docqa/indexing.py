@@ -88,17 +88,19 @@ class _Run:
                 changed.append(judged)
             else:
                 yield judged
-        vanished = self._known.keys() - {file.path for file in found} - set(chain(*kept.values()))
+        looked_at = {task.file.path for task in changed} | self._skipped.keys()
+        vanished = self._known.keys() - self._present - looked_at - set(chain(*kept.values()))
         for batch in _batches(_outcomes(changed, _Vanished(self._known, vanished))):
             yield from self._write(batch)
         yield from self._take_out_what_has_gone()
 
     def _walk(self) -> list[files.FoundFile]:
         found = []
+        own = {f"{self._store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
         for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
             if isinstance(entry, files.SkippedFile):
                 self._skipped[entry.path] = SkippedRow(entry.reason)
-            elif not _is_own(self._store, entry.path):
+            elif entry.path not in own:
                 found.append(entry)
         return found
 
@@ -177,10 +179,6 @@ class _Run:
         for path, row in self._skipped.items():
             if self._skipped_before.get(path) != row:
                 self._store.skip(path, row)
-
-
-def _is_own(store: Store, path: str) -> bool:
-    return path in {f"{store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
 
 
 class _Vanished:
