@@ -96,7 +96,7 @@ class _Run:
 
     def _walk(self) -> list[files.FoundFile]:
         found = []
-        own = {f"{self._store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+        own = {f"{self._store.path}{suffix}" for suffix in self._store.SUFFIXES}
         for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
             if isinstance(entry, files.SkippedFile):
                 self._skipped[entry.path] = SkippedRow(entry.reason)
