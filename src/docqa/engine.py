@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -116,6 +117,24 @@ class DocQA:
                     roots.remember(store, path, patterns)
                 plan = roots.plan(store, named)
             yield from indexing.index(store, plan, prune=options.get("prune", False), retry=options.get("retry", False))
+
+    def watch_events(
+        self, paths: Iterable[PathLike] = (), *, stop: threading.Event | None = None
+    ) -> Generator[events.WatchEvent]:
+        """Keep the library current with its roots, to which `paths` are added, until `stop` is set.
+
+        It starts with a run over everything and goes on with one whenever something changes; each ends with
+        IndexFinished. While another process is indexing it waits. UsageError if there is no root, a path does
+        not exist, or the system cannot watch so many folders. Ctrl-C ends it by KeyboardInterrupt.
+        """
+        from docqa.watching import watch
+
+        named = [files.resolve(path) for path in paths]
+        store = self._open(create=bool(named))
+        with store.transaction():
+            for path in named:
+                roots.remember(store, path)
+        yield from watch(store, stop or threading.Event())
 
     def roots(self) -> list[Root]:
         """List the folders and files that the library is kept current with, by path."""

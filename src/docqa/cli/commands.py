@@ -80,6 +80,21 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool, **options:
 
 
 @docqa.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@option_library
+@option_color
+def watch(paths: tuple[str, ...], library: str | None) -> None:
+    """Keep the library current while files change, until Ctrl-C.
+
+    It watches all folders that the library remembers, PATH among them from now on.
+    """
+    from docqa.cli.progress import told_while_watching
+
+    with engine_for(library) as engine:
+        told_while_watching(engine.watch_events(paths))
+
+
+@docqa.command()
 @click.argument("question", nargs=-1)
 @option_library
 @option_reader

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from docqa.errors import Unavailable, UsageError
-from docqa.reader.arithmetic import Device, choose_device, in_hardware
+from docqa.reader.arithmetic import choose_device, in_hardware
+from docqa.reader.choices import Device
 from docqa.reader.model import SpanModel
 from docqa.reader.weights import ReaderModel
 from docqa.training import checkpoint
