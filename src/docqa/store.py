@@ -248,7 +248,10 @@ class Store:
 
     def document(self, document_id: int) -> Document:
         """Return one document by its id."""
-        return self._documents("WHERE id = ?", (document_id,))[0]
+        found = self._documents("WHERE id = ?", (document_id,))
+        if not found:
+            raise self._damaged(f"document {document_id} is missing")
+        return found[0]
 
     def _documents(self, where: str, values: Sequence[Any]) -> list[Document]:
         rows = self._rows(
@@ -350,10 +353,13 @@ class Store:
         """Return where passages stand: the document's path and the character at which each starts."""
         found = {}
         for passage_id in ids:
-            path, start = self._rows(
+            rows = self._rows(
                 "SELECT path, start FROM passages JOIN documents ON documents.id = document_id WHERE passages.id = ?",
                 passage_id,
-            )[0]
+            )
+            if not rows:
+                raise self._damaged(f"passage {passage_id} is missing")
+            path, start = rows[0]
             found[passage_id] = (os.fsdecode(path), start)
         return found
 
