@@ -67,7 +67,7 @@ class Docqa:
         return replace(self, more={**self.more, **variables})
 
     def with_limits(self, *changes: str) -> Docqa:
-        """The program after some assignments, such as `docqa.engine.BATCH_FILES = 3`, to names that exist."""
+        """The program after some assignments, such as `docqa.indexing.BATCH_FILES = 3`, to names that exist."""
         checks = [f"{change.partition(' = ')[0]}; {change}" for change in changes]
         return replace(self, script=_CHANGED.format(changes="\n".join(checks)))
 

@@ -56,7 +56,7 @@ class Killer:
     """Kills runs at moments spread over what such a run does."""
 
     def __init__(self, docqa: Docqa) -> None:
-        self._docqa = docqa.with_limits("docqa.engine.BATCH_FILES = 4")
+        self._docqa = docqa.with_limits("docqa.indexing.BATCH_FILES = 4")
         self._dice = random.Random(11)
         self._whole: dict[str, tuple[float, int]] = {}
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from docqa.cli import render
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -48,6 +51,49 @@ def option_color(command: Command) -> Command:
     return coloured
 
 
+class Duration(click.ParamType[float]):
+    """A stretch of time with its unit, such as 300ms or 1.5s; converted to milliseconds."""
+
+    name = "duration"
+    _FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Milliseconds, more than none; anything else fails with what would do."""
+        match = self._FORM.fullmatch(str(value).strip())
+        milliseconds = float(match[1]) * (1000 if match[2] == "s" else 1) if match else 0.0
+        if not 0 < milliseconds < math.inf:
+            self.fail(f"{str(value)!r} is no stretch of time; write it like 300ms or 1.5s", param, ctx)
+        return milliseconds
+
+
+def options_effort(command: Command) -> Command:
+    """Add the dial between time and accuracy, and the deadline."""
+    effort = click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default=DEFAULT_EFFORT,
+        envvar="DOCQA_EFFORT",
+        show_default=True,
+        show_envvar=True,
+        help="How hard to try: fewer passages, read by fewer tokens where that was measured to do, or all in full.",
+    )
+    within = click.option(
+        "--within",
+        "within_ms",
+        type=Duration(),
+        metavar="TIME",
+        help="Give the best answer found within TIME (300ms, 1.5s); loading the reader does not count.",
+    )
+    return effort(within(command))
+
+
+def options_patterns(command: Command) -> Command:
+    """Add the patterns of a root."""
+    include = click.option("--include", multiple=True, metavar="GLOB", help="Only files that match GLOB.")
+    exclude = click.option("--exclude", multiple=True, metavar="GLOB", help="No files or folders that match GLOB.")
+    return include(exclude(command))
+
+
 def options_filter(command: Command) -> Command:
     """Add the filters, which a question may also hold inline; several of a kind are alternatives."""
 
@@ -73,7 +119,10 @@ def engine_for(library: str | None, reader: str | None = None) -> DocQA:
     """Return the engine on the library that the command names, else the one named before the command."""
     from docqa.engine import DocQA
 
-    return DocQA(library or click.get_current_context().find_root().params.get("library"), reader=reader)
+    context: click.Context | None = click.get_current_context()
+    while context is not None and library is None:
+        library, context = context.params.get("library"), context.parent
+    return DocQA(library, reader=reader)
 
 
 def as_json_text(value: Any, indent: int | None = 1) -> str:

@@ -13,13 +13,26 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
-from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
+from docqa.records import (
+    Answer,
+    Document,
+    Explanation,
+    Health,
+    IndexReport,
+    Match,
+    Result,
+    Root,
+    Source,
+    Status,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
     from docqa.evaluation.library import LibraryReport
     from docqa.ranking import Ranking
     from docqa.reader.catalogue import ReaderEntry
+    from docqa.reader.lengths import Effort, LengthTable
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
@@ -123,9 +136,10 @@ def text(content: str) -> str:
 
 def report(done: IndexReport) -> str:
     """Render the outcome of an index run in two lines."""
+    moved = f"{done.moved} moved, " if done.moved else ""
     return (
-        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} skipped"
-        f" in {done.seconds:.1f} s\n"
+        f"{done.indexed} indexed, {done.unchanged} unchanged, {moved}{done.removed} removed,"
+        f" {len(done.skipped)} skipped in {done.seconds:.1f} s\n"
         f"{path(done.library)} holds {counted(done.documents, 'document')} in {counted(done.passages, 'passage')}"
     )
 
@@ -137,12 +151,27 @@ def status(found: Status) -> str:
         f"documents  {found.documents:,}",
         f"passages   {found.passages:,}",
         f"text       {found.characters:,} characters",
-        f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}",
     ]
+    if found.problems is not None:
+        lines.append(f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}")
     for title, rows in (("remarks", found.remarks), ("skipped", found.skipped)):
         if rows:
             lines.append(f"{title}:")
             lines += [f"  {path(name)}: {one_line(what)}" for name, what in rows]
+    return "\n".join(lines)
+
+
+def health(found: Health) -> str:
+    """Render what a thorough look at a library found, each kind of finding with what to do about it."""
+    parts = ", ".join(f"{one_line(name)} {size(taken)}" for name, taken in found.parts if taken)
+    lines = [f"library    {path(found.library)} ({size(found.bytes)}{f': {parts}' if parts else ''})"]
+    lines += [f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}"]
+    for finding in found.findings:
+        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries)})"]
+        lines += [
+            f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}" for name, what in finding.entries
+        ]
+        lines.append(click.style(f"  → {finding.advice}", dim=True))
     return "\n".join(lines)
 
 
@@ -153,6 +182,18 @@ def documents(found: Sequence[Document]) -> str:
         f"  {path(each.path)}\n"
         for each in found
     )
+
+
+def roots(found: Sequence[Root]) -> str:
+    """Render the folders that a library is kept current with, one a line, with their patterns."""
+    lines = []
+    for each in found:
+        notes = [counted(each.documents, "document"), *(f"include {one_line(glob)}" for glob in each.include)]
+        notes += [f"exclude {one_line(glob)}" for glob in each.exclude]
+        if not each.present:
+            notes.append(click.style("not there", fg="yellow"))
+        lines.append(f"{path(each.path)}: {', '.join(notes)}")
+    return "\n".join(lines) or "The library knows no folder yet; name one: docqa index FOLDER"
 
 
 def removed(paths: Sequence[str]) -> str:
@@ -210,7 +251,7 @@ def readers(found: Sequence[ReaderEntry]) -> str:
     )
 
 
-def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
+def reader(found: ReaderEntry, ranking: Ranking | None, lengths: LengthTable | None) -> str:
     """Render what is known of a reader; `ranking` and `lengths` are None where its folder has none."""
     fitted = "none fitted: confidences say little until docqa calibrate has seen a gold set"
     if ranking is not None:
@@ -223,11 +264,20 @@ def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
         ("source", _origin(found)),
         ("digest", one_line(found.digest or "none")),
         ("ranking", fitted),
-        ("lengths", "none measured" if lengths is None else "measured; --json has the table"),
+        ("lengths", "none measured; docqa reader tune does it" if lengths is None else _measured(lengths)),
     ]
     if found.source is not None:
         lines.insert(5, ("converted", one_line(f"{found.source.converted} by docqa {found.source.docqa}")))
     return "\n".join(f"{name:<12}{value}" for name, value in lines)
+
+
+def _measured(table: LengthTable) -> str:
+    """What the efforts cost and bring by a table."""
+    efforts: tuple[Effort, ...] = ("fast", "balanced")
+    chosen = [(effort, table.choose(effort)) for effort in efforts]
+    told = "; ".join(f"{effort} {row.time:.2f} of the time, F1 {100 * row.f1:.1f}" for effort, row in chosen)
+    origin = f"measured on {one_line(table.measured_on)}, {table.questions} questions"
+    return f"{origin}; F1 {100 * table.full.f1:.1f} in full\n{'':12}{told}"
 
 
 def added_reader(found: ReaderEntry, *, ranked: bool) -> str:
