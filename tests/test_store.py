@@ -276,7 +276,9 @@ def test_two_processes_that_make_a_library_get_the_same_one(library: Path) -> No
 
 
 def test_a_lock_that_cannot_be_made_is_a_library_error(store: Store, library: Path) -> None:
-    Path(f"{library}.lock").mkdir()
+    lock = Path(f"{library}.lock")
+    lock.unlink()
+    lock.mkdir()
     with pytest.raises(LibraryError, match=r"cannot write .*lock"), store.writing():
         pass
 

@@ -81,13 +81,12 @@ class Docqa:
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command line in a process group of its own, with pipes."""
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        usual: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             self.command(*arguments),
             env={**self.environment, "DOCQA_LIBRARY": str(self.library), **self.more},
             start_new_session=True,
-            preexec_fn=interruptible,
-            **{**pipes, **options},
+            **{**usual, "preexec_fn": interruptible, **options},
         )
 
     def __call__(self, *arguments: object, given: bytes = b"", timeout_s: float = 120, **options: Any) -> Ran:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import subprocess
 import time
@@ -165,7 +164,7 @@ def test_after_any_kill_the_library_is_sound_resumes_and_answers_like_a_fresh_on
 
     assert sum(map(Counter.total, seen.values())) >= KILLS
     # Some kills left a part of a run committed, and not always the same part.
-    assert len(seen["making"]) > 3, seen
+    assert len(seen["making"]) >= 3, seen
     assert docqa("index", *both).code == 0
     assert_like_a_fresh_one(*both)
 
@@ -173,7 +172,7 @@ def test_after_any_kill_the_library_is_sound_resumes_and_answers_like_a_fresh_on
 def documents_of_a_sound(library: Path, below: Path | None = None) -> int | None:
     """How many documents a library holds that opens and checks clean, None if it was not made yet."""
     for path in library.parent.glob("*") if library.parent.exists() else ():
-        assert path.name.startswith(library.name) or re.fullmatch(rf"\.{library.name}\..*\.tmp(-journal)?", path.name)
+        assert path.name.startswith((library.name, f".{library.name}.tmp")), path
     if not library.exists():
         return None
     with DocQA(library) as opened:
