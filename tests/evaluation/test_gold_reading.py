@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from docqa.errors import UsageError
-from docqa.evaluation.datasets import SquadSet
+from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet
 from docqa.evaluation.reading import ReadingRow, answerable, best_text, evaluate_reading, question_kind
 
 
@@ -88,3 +88,18 @@ def test_only_unanswerable_questions_are_refused(words: Any, towns: SquadSet) ->
 )
 def test_the_kind_of_a_question_is_its_first_question_word(question: str, kind: str) -> None:
     assert question_kind(question) == kind
+
+
+def test_passages_are_told_of_from_short_to_long(words: Any) -> None:
+    paragraphs = [
+        Paragraph("word " * count, (Question(f"{count}/{each}", "Who?", ("word",)),))
+        for count in (250, 201, 200, 76, 75, 10)
+        for each in range(2)
+    ]
+    report = evaluate_reading(words, SquadSet("long", (Article("t", tuple(paragraphs)),)))
+    assert [(row.name, row.questions) for row in report.by_words] == [
+        ("1 to 75 words", 4),
+        ("76 to 100 words", 2),
+        ("151 to 200 words", 2),
+        ("more than 200 words", 4),
+    ]

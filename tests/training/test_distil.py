@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 
 from docqa.errors import UsageError
 from docqa.reader.model import BertShape, SpanModel
-from docqa.reader.weights import ReaderModel
 from docqa.training.data import Mix, Source
 from docqa.training.distil import (
     Distillation,
@@ -24,8 +23,6 @@ from docqa.training.distil import (
     distil,
     hidden_loss,
     insides,
-    layer_map,
-    student_of,
 )
 from docqa.training.fine_tune import fine_tune
 from docqa.training.inputs import Batch, Encoder, collate
@@ -52,21 +49,6 @@ def model_of(seed: int = 0, **changes: int) -> SpanModel:
 def batch(rivers: Path, tokenizer: Tokenizer) -> Batch:
     examples = Mix([Source(rivers, "toy")]).examples(Random(0))
     return collate([Encoder(tokenizer, 64).encode_all(each, Random(0)) for each in examples])
-
-
-@pytest.mark.parametrize(
-    ("student", "teacher", "expected"),
-    [
-        (4, 12, [3, 6, 9, 12]),
-        (6, 6, [1, 2, 3, 4, 5, 6]),
-        (3, 6, [2, 4, 6]),
-        (1, 5, [5]),
-        (4, 6, [2, 3, 4, 6]),
-        (6, 2, [1, 1, 1, 1, 2, 2]),
-    ],
-)
-def test_layers_are_mapped_at_even_distances(student: int, teacher: int, expected: list[int]) -> None:
-    assert layer_map(student, teacher) == expected
 
 
 def test_the_insides_are_those_of_the_forward_pass(batch: Batch) -> None:
@@ -115,17 +97,6 @@ def total(objective: IntermediateObjective | PredictionObjective, batch: Batch) 
 def test_a_copy_has_nothing_left_to_learn(batch: Batch) -> None:
     assert total(IntermediateObjective(model_of(), model_of()), batch) == 0.0
     assert total(PredictionObjective(model_of(), [model_of()]), batch) == pytest.approx(0, abs=1e-6)
-
-
-def test_a_student_takes_every_nth_layer_of_its_teacher(tokenizer: Tokenizer) -> None:
-    teacher = model_of()
-    student = student_of(ReaderModel("teacher", None, teacher, tokenizer), 2).model
-    for own, theirs in ((0, 1), (1, 3)):
-        for name, value in student.layers[own].state_dict().items():
-            assert torch.equal(value, teacher.layers[theirs].state_dict()[name])
-    assert torch.equal(student.span_head.weight, teacher.span_head.weight)
-    with pytest.raises(UsageError, match="1 to 4, not 5"):
-        student_of(ReaderModel("teacher", None, teacher, tokenizer), 5)
 
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_size": 16}, {"num_attention_heads": 4}, {"num_hidden_layers": 6}])
@@ -191,6 +162,7 @@ def test_a_student_comes_to_answer_as_its_teacher_does(
         losses = [event.loss for event in part if isinstance(event, Progress)]
         assert losses[-1] < 0.6 * losses[0]
     assert isinstance(events[-1], Trained)
+    assert events[-1].start == ("narrow" if other_width else "teacher, 2 of its 4 layers")
 
     again = list(distil([teacher], start, mix, tmp_path / "run", how))
     assert [type(event) for event in again] == [StepBegun, Resumed, StepBegun, Resumed, Trained]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from docqa.training.search import (
 )
 
 LAYERS = 3
-SETTINGS = SearchSettings(trials=40, seeds=15, least=0.5)
+SETTINGS = SearchSettings(trials=20, seeds=12, least=0.5)
 
 
 def outcome_of(lengths: LengthConfiguration) -> Outcome:
@@ -54,9 +55,9 @@ def test_one_layer_has_few_configurations() -> None:
 
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
 def test_a_search_finds_better_than_the_uniform_ones(tmp_path: Path, sampler: Sampler) -> None:
-    settings = SearchSettings(trials=80, seeds=15, least=0.5, sampler=sampler)
+    settings = SearchSettings(trials=40, seeds=15, least=0.5, sampler=sampler)
     found = list(search(LAYERS, outcome_of, tmp_path, settings, "a model"))
-    assert len(found) == 80
+    assert len(found) == 40
     assert found[0].lengths == LengthConfiguration((1.0,) * LAYERS)
     for each in found:
         shares = (1.0, *each.lengths.shares)
@@ -82,7 +83,7 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     stopped.close()
     again = list(search(LAYERS, counting, tmp_path, SETTINGS, "a model"))
     assert [each.lengths for each in again[:10]] == [each.lengths for each in first]
-    assert len(again) == 40
+    assert len(again) == 20
     assert len(evaluated) == len(set(evaluated))
     assert list(search(LAYERS, counting, tmp_path, SETTINGS, "a model")) == again
 
@@ -100,7 +101,7 @@ def test_what_was_being_tried_is_tried_again(tmp_path: Path) -> None:
         list(search(LAYERS, interrupted, tmp_path, SETTINGS, "a model"))
     again = list(search(LAYERS, outcome_of, tmp_path, SETTINGS, "a model"))
     assert calls[3] in [each.lengths for each in again]
-    assert len(again) == 40
+    assert len(again) == 20
 
 
 def test_another_search_is_refused(tmp_path: Path) -> None:
@@ -124,8 +125,21 @@ def test_two_searches_cannot_share_a_folder(tmp_path: Path) -> None:
 
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     (tmp_path / STUDY).write_bytes(b"no database at all" * 100)
-    with pytest.raises(Unavailable, match=r"study\.db cannot be used"):
+    with pytest.raises(Unavailable, match=r"study\.db cannot be used \(.*database\): make room"):
         list(search(LAYERS, outcome_of, tmp_path, SETTINGS, "a model"))
+
+
+def test_a_full_disk_is_told_and_keeps_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    run = search(LAYERS, outcome_of, tmp_path, SETTINGS, "a model")
+    first = list(islice(run, 3))
+    with monkeypatch.context() as patched:
+        patched.setattr("sqlalchemy.engine.default.DefaultDialect.do_execute", full)
+        with pytest.raises(Unavailable, match=r"study\.db cannot be used.*disk is full"):
+            next(run)
+    assert list(search(LAYERS, outcome_of, tmp_path, SETTINGS, "a model"))[:3] == first
 
 
 @pytest.mark.parametrize("least", [0.0, 1.0, -1.0])

@@ -82,7 +82,7 @@ def test_the_stages_of_a_reader_are_in_its_card(rivers: Path, start: Path, tmp_p
         "## Stage 2: LengthDrop",
         "| bound | 0.4 |",
         "## Stage 3: distillation",
-        "Start: 1 of the 2 layers of rivers-1",
+        "Start: rivers-1, 1 of its 2 layers.",
         "| teachers | rivers-1 |",
     ):
         assert told in card

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from docqa.cli import render
-from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader
+from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader, options_machine
 from docqa.errors import UsageError
 from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
+    from docqa.reader.choices import Device, Precision
     from docqa.records import Verdict
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -160,13 +161,17 @@ def eval_library(
 @click.option(
     "--lengths", metavar="SHARES", help="The share of tokens that each layer keeps: 1,1,0.7,0.5,0.3,0.2 (default: all)."
 )
-@click.option(
-    "--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", help="The reader's arithmetic."
-)
 @option_reader
+@options_machine
 @option_json
 def eval_reading(
-    file: Path, sample: int | None, lengths: str | None, precision: Any, reader: str | None, as_json: bool
+    file: Path,
+    sample: int | None,
+    lengths: str | None,
+    reader: str | None,
+    arithmetic: Precision,
+    device: Device,
+    as_json: bool,
 ) -> None:
     """Ask the questions of FILE (SQuAD 1.1 or 2.0) with the right paragraph given; EM and F1 by the official rules."""
     from docqa.evaluation.datasets import read_squad
@@ -175,7 +180,7 @@ def eval_reading(
     from docqa.reader.reader import Reader
 
     squad = read_squad(file)
-    loaded = Reader(reader, precision=precision)
+    loaded = Reader(reader, precision=arithmetic, device=device)
     try:
         configuration = LengthConfiguration.parse(lengths) if lengths else None
     except ValueError as error:

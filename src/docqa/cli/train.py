@@ -12,6 +12,7 @@ import click
 
 from docqa.cli import render
 from docqa.cli.options import Command, as_json_text
+from docqa.reader.choices import DEVICES
 
 if TYPE_CHECKING:
     from docqa.training.data import Mix
@@ -127,14 +128,15 @@ def _options_run(command: Command) -> Command:
         click.option("--validate-on", type=_COUNT, default=300, show_default=True, help="On so many questions."),
         click.option("--checkpoint-every", type=_COUNT, default=200, show_default=True, help="Steps to a checkpoint."),
         click.option(
-            "--precision",
+            "--arithmetic",
+            "precision",
             type=click.Choice(["auto", "float32", "bfloat16"]),
             default="auto",
             show_default=True,
             help="The arithmetic of matrix products; auto is bfloat16 where the hardware has it.",
         ),
         click.option(
-            "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where to compute."
+            "--device", type=click.Choice(DEVICES), default="auto", help="Where to train; auto is a GPU if any."
         ),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of order, choice and dropout."),
     ]
@@ -172,14 +174,15 @@ _option_start = click.option(
 
 @train.command("fine-tune")
 @_option_start
+@click.option("--layers", type=_COUNT, help="How many of its layers to take, at even distances (default: all).")
 @_options_data
 @_options_run
-def fine_tune_command(start: str, mix: Mix, settings: Settings, output: _Output) -> None:
+def fine_tune_command(start: str, layers: int | None, mix: Mix, settings: Settings, output: _Output) -> None:
     """Train a reader on questions with their passages, and with passages that do not answer."""
     from docqa.cli.train_progress import trained
     from docqa.training.fine_tune import fine_tune
 
-    end = trained(fine_tune(start, mix, output.run, settings), output.run)
+    end = trained(fine_tune(start, mix, output.run, settings, layers), output.run)
     _write(end, "fine-tuning", start, mix, settings, output)
 
 
@@ -286,8 +289,7 @@ def distil_command(
         "temperature": temperature,
         "weight of gold answers": gold,
     }
-    told = "" if start else f"{taken} of the {len(teacher.model.layers)} layers of {teacher.name}, at even distances"
-    _write(end, "distillation", start or teachers[0], mix, settings, output, also=also, told=told)
+    _write(end, "distillation", start or teachers[0], mix, settings, output, also=also)
 
 
 def _write(
@@ -299,12 +301,11 @@ def _write(
     output: _Output,
     *,
     also: Mapping[str, object] | None = None,
-    told: str = "",
 ) -> None:
     """Write the finished reader with its card."""
     from docqa.training.reader_folder import earlier_stages, model_card, training_stage, write_reader
 
-    stage: Stage = training_stage(title, end, mix, settings, start=told, also=also, remarks=output.remarks)
+    stage: Stage = training_stage(title, end, mix, settings, also=also, remarks=output.remarks)
     card = model_card(output.name, end.model, [*earlier_stages(start), stage], output.figures)
     write_reader(output.reader, output.name, end.model, end.tokenizer, card)
     render.narrate(f"{output.name} is in {output.reader}")

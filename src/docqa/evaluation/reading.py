@@ -129,7 +129,7 @@ def evaluate_reading(
         precision=reader.precision,
         lengths=lengths.shares if lengths else None,
         by_kind=_rows(with_answers, lambda each: question_kind(each.question.text)),
-        by_words=_rows(with_answers, lambda each: _words(each.paragraph.text)),
+        by_words=tuple(sorted(_rows(with_answers, lambda each: _words(each.paragraph.text)), key=_least_words)),
         unanswerable=_unanswerable(read) if len(read) > len(with_answers) else None,
     )
 
@@ -149,6 +149,11 @@ def _words(passage: str) -> str:
             return f"{low + 1} to {high} words"
         low = high
     return f"more than {low} words"
+
+
+def _least_words(row: ReadingRow) -> int:
+    """The first number in a row's name."""
+    return int(re.findall(r"\d+", row.name)[0])
 
 
 def _rows(read: Sequence[_Read], name_of: Callable[[_Read], str]) -> tuple[ReadingRow, ...]:

@@ -22,12 +22,11 @@ from torch.utils.hooks import RemovableHandle
 
 from docqa.errors import UsageError
 from docqa.reader.model import SpanModel
-from docqa.reader.weights import ReaderModel
 from docqa.training.data import Mix
 from docqa.training.inputs import Batch
 from docqa.training.losses import distillation_loss, span_logits, span_loss
 from docqa.training.run import Event, Settings, Trained, digest_of, train
-from docqa.training.start import load_start
+from docqa.training.start import layer_map, load_start
 
 INTERMEDIATE, PREDICTION = "intermediate", "prediction"
 # The paper's temperature for its task-specific step (section 4.2).
@@ -101,14 +100,6 @@ def _attention(packed: Tensor, heads: int) -> Tensor:
     queries, keys, _ = packed.view(batch, tokens, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     scores: Tensor = (queries @ keys.transpose(-1, -2)).float() * (width // heads) ** -0.5
     return scores
-
-
-def layer_map(student: int, teacher: int) -> list[int]:
-    """For each student layer, counted from 1, the teacher's layer g(m), at even distances; the last meets the last.
-
-    Where the depths divide it is the paper's uniform g(m) = m N / M (section 4.2).
-    """
-    return [max(1, round(layer * teacher / student)) for layer in range(1, student + 1)]
 
 
 def attention_loss(student: Tensor, teacher: Tensor, real: Tensor) -> Tensor:
@@ -202,20 +193,6 @@ class PredictionObjective:
             each.to(device)
 
 
-def student_of(teacher: ReaderModel, layers: int) -> ReaderModel:
-    """A student with every n-th of its teacher's layers, and all else like it; UsageError if it has not so many."""
-    depth = len(teacher.model.layers)
-    if not 1 <= layers <= depth:
-        raise UsageError(f"a student made of its teacher's layers has 1 to {depth}, not {layers}; name a start instead")
-    model = SpanModel(replace(teacher.model.shape, num_hidden_layers=layers))
-    chosen = [number - 1 for number in layer_map(layers, depth)]
-    for name in ("embeddings", "span_head"):
-        getattr(model, name).load_state_dict(getattr(teacher.model, name).state_dict())
-    for own, theirs in zip(model.layers, chosen, strict=True):
-        own.load_state_dict(list(teacher.model.layers)[theirs].state_dict())
-    return replace(teacher, folder=None, model=model.eval())
-
-
 def distil(
     teachers: Sequence[str | os.PathLike[str]],
     start: str | os.PathLike[str] | int,
@@ -229,7 +206,10 @@ def distil(
     teacher, which alone teaches the first step. UsageError if the student reads another vocabulary. See `train`.
     """
     taught_by = [load_start(teacher, how.prediction.seed) for teacher in teachers]
-    student = student_of(taught_by[0], start) if isinstance(start, int) else load_start(start, how.prediction.seed)
+    if isinstance(start, int):
+        student = load_start(teachers[0], how.prediction.seed, layers=start)
+    else:
+        student = load_start(start, how.prediction.seed)
     if any(each.tokenizer.get_vocab() != student.tokenizer.get_vocab() for each in taught_by):
         raise UsageError("teacher and student must have the same vocabulary")
     limit = min(each.model.shape.max_position_embeddings for each in taught_by)

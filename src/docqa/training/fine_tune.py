@@ -35,7 +35,12 @@ class SpanObjective:
         self.model.to(device)
 
 
-def fine_tune(start: str | os.PathLike[str], mix: Mix, folder: Path, settings: Settings) -> Iterator[Event]:
-    """Train a reader, or an encoder that becomes one, on a mix; resumes what is in `folder`. See `train`."""
-    loaded = load_start(start, settings.seed)
+def fine_tune(
+    start: str | os.PathLike[str], mix: Mix, folder: Path, settings: Settings, layers: int | None = None
+) -> Iterator[Event]:
+    """Train a reader, or an encoder that becomes one, on a mix; resumes what is in `folder`. See `train`.
+
+    `layers` is how many of the start's layers to take, None for all.
+    """
+    loaded = load_start(start, settings.seed, layers)
     yield from train(loaded, mix, SpanObjective(loaded.model), folder, settings)

@@ -119,17 +119,15 @@ def training_stage(
     mix: Mix,
     settings: Settings,
     *,
-    start: str = "",
     also: Mapping[str, object] | None = None,
     remarks: Sequence[str] = (),
 ) -> Stage:
     """A run as a stage of the card.
 
-    `start` is what it started from if the run's name for it does not tell; `also` holds settings beside the
-    run's; `remarks` is what else one must know, one sentence each.
+    `also` holds settings beside the run's; `remarks` is what else one must know, one sentence each.
     """
     parts = [
-        f"Start: {start or trained.start}.",
+        f"Start: {trained.start}.",
         f"### Data\n\n{_data_table(mix)}\n\n{_data_notes()}",
         f"### Training\n\n{_training(settings, trained, also or {})}",
         *remarks,

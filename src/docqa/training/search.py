@@ -1,16 +1,18 @@
 """Search for length configurations: as much F1 as possible at as little cost as possible, by trying.
 
-The Length-Adaptive Transformer (Kim and Cho 2020, arXiv 2010.07003, section 3.3) searches by evolution, from
-configurations in which every layer keeps the same share of what reaches it, by mutation and crossover; these are
-the first trials here. Further ones are proposed by Optuna's samplers for several objectives: NSGA-II (Deb et al.
-2002), an evolution too, or TPE (Ozaki et al. 2020), the Bayesian optimisation that Dynamic-TinyBERT (arXiv
-2111.09645) searches by. What a configuration brings and costs, the search is told.
+The Length-Adaptive Transformer (Kim and Cho 2020, arXiv 2010.07003, "Evolutionary Search of Length
+Configurations") starts from configurations in which every layer keeps the same share of what reaches it, and
+goes on by mutation and crossover; these are the first trials here. Further ones are proposed by Optuna's samplers
+for several objectives: NSGA-II (Deb et al. 2002), an evolution too, or TPE (Ozaki et al. 2020), the Bayesian
+optimisation that Dynamic-TinyBERT (arXiv 2111.09645) searches by. What a configuration brings and costs, the
+search is told.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
@@ -80,22 +82,40 @@ def search(layers: int, evaluate: Evaluate, folder: Path, settings: SearchSettin
     The study is kept in `folder` and goes on when called again; `subject` tells what is searched for, and a study
     of another is refused by UsageError. Unavailable if the folder is in use.
     """
-    with exclusive(folder):
+    with exclusive(folder), _stored_in(folder / STUDY):
         study = _study(folder, layers, settings, f"{subject}, {layers} layers, each keeping {settings.least} or more")
         known: dict[LengthConfiguration, Outcome] = {}
-        for trial in _complete(study):
-            tried = _tried(trial, layers)
+        for finished in _complete(study):
+            tried = _tried(finished, layers)
             known[tried.lengths] = tried.outcome
             yield tried
         for _ in range(settings.trials - len(_complete(study))):
-            trial_ = study.ask()
-            lengths = _configuration(
-                [trial_.suggest_float(_name(layer), settings.least, 1.0, step=RATIO_STEP) for layer in range(layers)]
-            )
-            outcome = known.get(lengths) or evaluate(lengths)
-            study.tell(trial_, (outcome.f1, outcome.cost))
-            known[lengths] = outcome
-            yield Tried(lengths, outcome)
+            trial = study.ask()
+            ratios = [
+                trial.suggest_float(_name(layer), settings.least, 1.0, step=RATIO_STEP) for layer in range(layers)
+            ]
+            lengths = _configuration(ratios)
+            known[lengths] = known.get(lengths) or evaluate(lengths)
+            study.tell(trial, (known[lengths].f1, known[lengths].cost))
+            yield Tried(lengths, known[lengths])
+
+
+@contextmanager
+def _stored_in(file: Path) -> Iterator[None]:
+    """Tell which file it is that cannot be read or written, or what is missing altogether."""
+    try:
+        import optuna
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise Unavailable("the search needs Optuna: pip install 'docqa[train]'") from error
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise Unavailable(
+            f"{file} cannot be used ({reason}): make room if the disk is full, remove it if it is damaged;"
+            " all trials that it holds are kept"
+        ) from error
 
 
 def frontier(tried: Sequence[Tried]) -> list[Tried]:
@@ -110,7 +130,7 @@ def frontier(tried: Sequence[Tried]) -> list[Tried]:
 def first_ratios(layers: int, settings: SearchSettings) -> list[list[float]]:
     """The configurations to try first, as what each layer keeps of what reaches it, all different.
 
-    Keeping all, the same share in every layer, then mutations and crossovers of those (section 3.3).
+    Keeping all, the same share in every layer, then mutations and crossovers of those.
     """
     random = Random(settings.seed)  # noqa: S311 (no secret)
     uniform = [[ratio] * layers for ratio in UNIFORM_RATIOS if ratio >= settings.least]
@@ -172,30 +192,22 @@ def _complete(study: Study) -> list[FrozenTrial]:
 
 def _study(folder: Path, layers: int, settings: SearchSettings, subject: str) -> Study:
     """The folder's study, made if need be, with what was cut short to be tried again."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise Unavailable("the search needs Optuna: pip install 'docqa[train]'") from error
-    from sqlalchemy.exc import SQLAlchemyError
+    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = folder / STUDY
-    try:
-        study = optuna.create_study(
-            study_name="lengths",
-            storage=f"sqlite:///{file.resolve()}",
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
-        is_new = not study.user_attrs
-        if is_new:
-            study.set_user_attr("subject", subject)
-    except (SQLAlchemyError, RuntimeError) as error:
-        raise Unavailable(f"{file} cannot be used as a study ({error}); remove it to search anew") from error
-    if study.user_attrs.get("subject") != subject:
-        raise UsageError(f"{folder} holds a search for {study.user_attrs.get('subject')}; name another folder")
+    study = optuna.create_study(
+        study_name="lengths",
+        storage=f"sqlite:///{(folder / STUDY).resolve()}",
+        directions=["maximize", "minimize"],
+        load_if_exists=True,
+    )
+    known = study.user_attrs.get("subject")
+    if known is None:
+        study.set_user_attr("subject", subject)
+    elif known != subject:
+        raise UsageError(f"{folder} holds a search for {known}; name another folder")
     study.sampler = _sampler(settings, len(study.trials))
-    if is_new:
+    if known is None:
         for ratios in first_ratios(layers, settings):
             study.enqueue_trial({_name(layer): ratio for layer, ratio in enumerate(ratios)})
     _again(study)
