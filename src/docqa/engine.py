@@ -130,11 +130,7 @@ class DocQA:
         from docqa.watching import watch
 
         named = [files.resolve(path) for path in paths]
-        store = self._open(create=bool(named))
-        with store.transaction():
-            for path in named:
-                roots.remember(store, path)
-        yield from watch(store, stop or threading.Event())
+        yield from watch(self._open(create=bool(named)), named, stop or threading.Event())
 
     def roots(self) -> list[Root]:
         """List the folders and files that the library is kept current with, by path."""

@@ -60,13 +60,16 @@ class Plan:
 def remember(store: Store, path: str, patterns: Patterns | None = None) -> None:
     """Make a path a root, with these patterns, unless one leads there already; None keeps the patterns it has.
 
-    Needs a transaction. Roots below that the new one leads to are roots no longer.
+    Needs a transaction. Roots below that the new one leads to are roots no longer. A path that was taken out of
+    the library comes back by this.
     """
     known = store.roots()
     earlier = next((root for root in known if root.path == path), None)
     outer = innermost([root for root in known if root.path != path], path)
-    if earlier is None and patterns is None and outer is not None and files.leads_to(_start(outer), path):
-        return
+    if earlier is None and patterns is None and outer is not None:
+        outer = _without_pattern(store, outer, path)
+        if files.leads_to(_start(outer), path):
+            return
     made = earlier or RootRow(path, (), (), _inode(path))
     if patterns is not None:
         made = replace(made, include=patterns.include, exclude=patterns.exclude)
@@ -75,6 +78,15 @@ def remember(store: Store, path: str, patterns: Patterns | None = None) -> None:
         is_plain = not root.include and not root.exclude
         if is_plain and _is_below(root.path, path) and files.leads_to(_start(made), root.path):
             store.forget_root(root.path)
+
+
+def _without_pattern(store: Store, root: RootRow, path: str) -> RootRow:
+    """Take back that a path was taken out; see `leave_out`."""
+    pattern = files.pattern_for(root.path, path)
+    wanted = replace(root, exclude=tuple(each for each in root.exclude if each != pattern))
+    if wanted != root:
+        store.put_root(wanted)
+    return wanted
 
 
 def leave_out(store: Store, path: str) -> None:
@@ -86,7 +98,7 @@ def leave_out(store: Store, path: str) -> None:
         if root.path == path or _is_below(root.path, path):
             store.forget_root(root.path)
     outer = innermost(store.roots(), path)
-    if outer is not None and files.leads_to(_start(outer), path):
+    if outer is not None and (not is_present(outer) or files.leads_to(_start(outer), path)):
         store.put_root(replace(outer, exclude=(*outer.exclude, files.pattern_for(outer.path, path))))
 
 

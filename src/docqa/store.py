@@ -279,7 +279,12 @@ class Store:
         self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
 
     def move_document(self, document_id: int, path: str, size: int, mtime_ns: int) -> None:
-        """Give a document another path, at which no other one is."""
+        """Give a document another path, at which no other one is; what was said of its answers goes along."""
+        self._run(
+            "UPDATE verdicts SET path = ? WHERE path = (SELECT path FROM documents WHERE id = ?)",
+            os.fsencode(path),
+            document_id,
+        )
         self._run(
             "UPDATE documents SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
             os.fsencode(path),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from functools import partial
 from itertools import chain
 
 from watchfiles import watch as file_changes
@@ -32,12 +33,13 @@ MOST_PATHS = 1_000
 _RULE_FILES = (".gitignore", ".docqaignore", "pyvenv.cfg")
 
 
-def watch(store: Store, stop: threading.Event) -> Generator[events.WatchEvent]:
-    """Keep an open library current with its roots until `stop` is set, telling what happens.
+def watch(store: Store, paths: Sequence[str], stop: threading.Event) -> Generator[events.WatchEvent]:
+    """Keep an open library current with its roots, `paths` among them, until `stop` is set, telling what happens.
 
     Another process that is indexing is waited for. UsageError if there is no root, or the system cannot watch
     so many folders.
     """
+    yield from _patiently(store, lambda: _remember(store, paths), stop)
     while not stop.is_set():
         watched = _present(store)
         changes = file_changes(
@@ -48,18 +50,19 @@ def watch(store: Store, stop: threading.Event) -> Generator[events.WatchEvent]:
             stop_event=stop,
             rust_timeout=round(1000 * LOOK_S),
             yield_on_timeout=True,
+            ignore_permission_denied=True,
         )
         try:
             # The first look starts the watch, so nothing that happens during the run over everything is missed.
             first = next(changes, set())
-            yield from _patiently(store, None, stop)
+            yield from _patiently(store, lambda: _index(store, None), stop)
             yield events.Watching(tuple(watched))
             deadline = time.monotonic() + EVERYTHING_AGAIN_S
             for batch in chain([first], changes):
                 if _present(store) != watched or time.monotonic() > deadline:
                     break
-                if paths := _worth_a_look(store, (path for _, path in batch)):
-                    yield from _patiently(store, paths if len(paths) <= MOST_PATHS else None, stop)
+                if looks := _worth_a_look(store, (path for _, path in batch)):
+                    yield from _patiently(store, partial(_index, store, looks), stop)
         except (FileNotFoundError, WatchfilesRustInternalError):
             # A folder has gone before it could be watched, or a name is not UTF-8: going through everything helps.
             stop.wait(RETRY_S)
@@ -76,19 +79,33 @@ def _present(store: Store) -> list[str]:
     return roots.outermost([root.path for root in store.roots() if roots.is_present(root)])
 
 
-def _patiently(store: Store, paths: Sequence[str] | None, stop: threading.Event) -> Generator[events.WatchEvent]:
-    """Run over paths, or over all roots, as soon as nobody else is writing."""
+def _patiently(
+    store: Store, job: Callable[[], Iterable[events.IndexEvent]], stop: threading.Event
+) -> Generator[events.WatchEvent]:
+    """Do something to the library as soon as nobody else is writing to it."""
     told = False
     while not stop.is_set():
         try:
             with store.writing():
-                yield from indexing.index(store, roots.plan(store, paths))
+                yield from job()
             return
         except LibraryBusy as error:
             if not told:
                 yield events.Waiting(str(error))
             told = True
             stop.wait(RETRY_S)
+
+
+def _remember(store: Store, paths: Sequence[str]) -> Iterable[events.IndexEvent]:
+    with store.transaction():
+        for path in paths:
+            roots.remember(store, path)
+    return ()
+
+
+def _index(store: Store, paths: Sequence[str] | None) -> Iterable[events.IndexEvent]:
+    few = paths is not None and len(paths) <= MOST_PATHS
+    return indexing.index(store, roots.plan(store, paths if few else None))
 
 
 def _worth_a_look(store: Store, paths: Iterable[str]) -> list[str]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
+LISTED_ENTRIES = 20
+LISTED_PARTS = 4
 
 _STATES = {"changed": "changed since it was indexed", "gone": "no longer there"}
 
@@ -166,16 +168,26 @@ def status(found: Status) -> str:
 
 def health(found: Health) -> str:
     """Render what a thorough look at a library found, each kind of finding with what to do about it."""
-    parts = ", ".join(f"{one_line(name)} {size(taken)}" for name, taken in found.parts if taken)
-    lines = [f"library    {path(found.library)} ({size(found.bytes)}{f': {parts}' if parts else ''})"]
-    lines += [f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}"]
+    lines = [
+        f"library    {path(found.library)} ({size(found.bytes)}{_parts(found.parts)})",
+        f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}",
+    ]
     for finding in found.findings:
-        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries)})"]
-        lines += [
-            f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}" for name, what in finding.entries
-        ]
+        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries):,})"]
+        for name, what in finding.entries[:LISTED_ENTRIES]:
+            lines.append(f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}")
+        if len(finding.entries) > LISTED_ENTRIES:
+            lines.append(f"  and {len(finding.entries) - LISTED_ENTRIES:,} more, which --json lists")
         lines.append(click.style(f"  → {finding.advice}", dim=True))
     return "\n".join(lines)
+
+
+def _parts(parts: Sequence[tuple[str, int]]) -> str:
+    """The largest parts of a library file, and the others together."""
+    shown = [f"{one_line(name)} {size(taken)}" for name, taken in parts[:LISTED_PARTS]]
+    if rest := sum(taken for _, taken in parts[LISTED_PARTS:]):
+        shown.append(f"other {size(rest)}")
+    return f": {', '.join(shown)}" if shown else ""
 
 
 def documents(found: Sequence[Document]) -> str:
