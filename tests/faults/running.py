@@ -73,7 +73,11 @@ class Docqa:
 
     def command(self, *arguments: object) -> list[str | bytes]:
         program = [self.program] if self.script is None else [self.python, "-c", self.script]
-        return [*self.before, *program, *(os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments)]
+        return [
+            *self.before,
+            *program,
+            *(os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments),
+        ]
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command line in a process group of its own, with pipes."""
