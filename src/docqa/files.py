@@ -171,12 +171,12 @@ def state(document: Document) -> FileState:
 
 def is_secret(path: str) -> bool:
     """Whether a path inside an archive looks like a secret, or lies in a folder that does."""
-    return any(_matches(_SENSITIVE, each) for each in _upwards(path))
+    return any(_SENSITIVE.have(each) for each in _upwards(path))
 
 
 def is_ignored(path: str) -> bool:
     """Whether docqa's own rules leave a path inside an archive out, or a folder that it lies in."""
-    return any(_matches(_IGNORED, each) for each in _upwards(path))
+    return any(_IGNORED.have(each) for each in _upwards(path))
 
 
 def _upwards(path: str) -> Iterator[str]:
@@ -200,6 +200,7 @@ class _Walk:
     def __init__(self, starts: Sequence[Start], apart: frozenset[str], max_bytes: int) -> None:
         self._starts = starts
         self._max_bytes = max_bytes
+        self._user = os.geteuid() if hasattr(os, "geteuid") else -1
         self._apart = apart | {start.root for start in starts}
         self._entered: dict[tuple[int, int], str] = {}
 
@@ -255,8 +256,8 @@ class _Walk:
                 if isinstance(entries, SkippedFile):
                     yield entries
                 elif entries:
-                    inner = rules.inside(path, entries)
-                    pending += [(os.path.join(path, name), inner) for name in reversed(entries)]
+                    inner, folder = rules.inside(path, entries), os.path.join(path, "")
+                    pending += [(folder + name, inner) for name in reversed(entries)]
 
     def _enter(self, path: str, status: os.stat_result, *, is_root: bool) -> list[str] | SkippedFile:
         """List the folder's names in order; none if it was walked before or is a virtual environment."""
@@ -278,7 +279,8 @@ class _Walk:
             return SkippedFile(path, _kind(status.st_mode))
         if status.st_size > max(self._max_bytes, 0):
             return SkippedFile(path, _too_large(self._max_bytes))
-        if not os.access(path, os.R_OK):
+        # One's own files say by themselves whether one may read them.
+        if not (status.st_uid == self._user and status.st_mode & stat.S_IRUSR) and not os.access(path, os.R_OK):
             return SkippedFile(path, "permission denied")
         return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
 
@@ -377,16 +379,15 @@ class _Rules:
         if self.selection is not None and self.selection.leaves_out(path, is_folder=is_folder):
             return True
         for level in self._levels():
-            relative = _relative(path, level.folder, is_folder=is_folder)
-            for ignore_file in (level.docqaignore, level.gitignore):
-                verdict = ignore_file.excludes(relative) if ignore_file is not None else None
+            for ignore_file in filter(None, (level.docqaignore, level.gitignore)):
+                verdict = ignore_file.excludes(_relative(path, level.folder, is_folder=is_folder))
                 if verdict is not None:
                     return verdict
-        return _matches(_IGNORED, path)
+        return _IGNORED.have(path)
 
     def are_secret(self, path: str, *, is_folder: bool) -> bool:
         """Whether the path looks like a secret that no `.docqaignore` takes back in by name."""
-        if not _matches(_SENSITIVE, path):
+        if not _SENSITIVE.have(path):
             return False
         return not any(
             level.docqaignore.names_exception(_relative(path, level.folder, is_folder=is_folder))
@@ -417,19 +418,44 @@ def _is_pattern(line: str) -> bool:
     return True
 
 
-def _any_of(patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(map(fnmatch.translate, patterns.split())))
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names, or parts of names, in lower case; with them every file of a walk is compared, so they are sorted."""
+
+    whole: frozenset[str]
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    in_folders: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, patterns: str) -> _Names:
+        """Sort patterns with at most one star, which stands at an end, or one slash after a folder's name."""
+        whole, beginnings, endings, in_folders = set(), [], [], set()
+        for pattern in patterns.split():
+            folder, _, name = pattern.rpartition("/")
+            if folder:
+                in_folders.add((folder, name))
+            elif pattern.startswith("*"):
+                endings.append(pattern[1:])
+            elif pattern.endswith("*"):
+                beginnings.append(pattern[:-1])
+            else:
+                whole.add(pattern)
+        return cls(frozenset(whole), tuple(beginnings), tuple(endings), frozenset(in_folders))
+
+    def have(self, path: str) -> bool:
+        """Whether the last part of a path is among the names, whatever the case of its letters."""
+        folder, _, name = path.replace(os.sep, "/").lower().rpartition("/")
+        return (
+            name in self.whole
+            or name.startswith(self.beginnings)
+            or name.endswith(self.endings)
+            or (bool(self.in_folders) and (folder.rpartition("/")[2], name) in self.in_folders)
+        )
 
 
-_IGNORED = _any_of(_IGNORED_NAMES)
-_SENSITIVE = _any_of(_SENSITIVE_NAMES)
-
-
-def _matches(patterns: re.Pattern[str], path: str) -> bool:
-    """Whether the last part of the path matches, or its last two; the case of letters does not count."""
-    folder, name = os.path.split(path.lower())
-    parent = os.path.basename(folder)
-    return bool(patterns.match(name) or patterns.match(f"{parent}/{name}"))
+_IGNORED = _Names.of(_IGNORED_NAMES)
+_SENSITIVE = _Names.of(_SENSITIVE_NAMES)
 
 
 def _read_once(path: str, max_bytes: int) -> FileContent | None:

@@ -11,7 +11,7 @@ from itertools import chain
 from docqa import events, files
 from docqa.errors import ExtractionError
 from docqa.extract import is_plain_text
-from docqa.extract.formats import readable, reads_alike
+from docqa.extract.formats import readable, reads_alike, reads_pictures
 from docqa.passages import headings, line_marks, place
 from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.records import IndexReport, Passage
@@ -26,6 +26,9 @@ INLINE_BYTES = 8_000_000
 # What a child process is given at a time.
 CHUNK_BYTES = 1_000_000
 CHUNK_FILES = 64
+# A page as a picture seldom takes fewer bytes than this; a file that may be full of them is worth so much at most.
+PICTURE_BYTES = 50_000
+MOST_PATIENCE = 200.0
 # One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
 BATCH_CHARACTERS = 4_000_000
 BATCH_FILES = 500
@@ -69,6 +72,7 @@ class _Run:
         self._store, self._plan, self._prune, self._retry = store, plan, prune, retry
         self._known: dict[str, Known] = dict(chain.from_iterable(store.known(path).items() for path in plan.scope))
         self._skipped_before = dict(chain.from_iterable(store.skipped(path).items() for path in plan.scope))
+        self._read_in_part = store.remarks() if retry else {}
         self._formats = readable()
         self._skipped: dict[str, SkippedRow] = {}
         self._present: set[str] = set()
@@ -87,17 +91,19 @@ class _Run:
                 changed.append(judged)
             else:
                 yield judged
-        vanished = self._known.keys() - {file.path for file in found} - set(chain(*kept.values()))
+        looked_at = {task.file.path for task in changed} | self._skipped.keys()
+        vanished = self._known.keys() - self._present - looked_at - set(chain(*kept.values()))
         for batch in _batches(_outcomes(changed, _Vanished(self._known, vanished))):
             yield from self._write(batch)
         yield from self._take_out_what_has_gone()
 
     def _walk(self) -> list[files.FoundFile]:
         found = []
+        own = {f"{self._store.path}{suffix}" for suffix in self._store.SUFFIXES}
         for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
             if isinstance(entry, files.SkippedFile):
                 self._skipped[entry.path] = SkippedRow(entry.reason)
-            elif not _is_own(self._store, entry.path):
+            elif entry.path not in own:
                 found.append(entry)
         return found
 
@@ -108,6 +114,8 @@ class _Run:
     def _judge(self, file: files.FoundFile) -> events.FileUnchanged | events.FileSkipped | Task:
         """Tell by size and time alone whether a file needs to be read."""
         earlier = self._known.get(file.path)
+        if file.path in self._read_in_part:
+            return Task(file)
         if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
             self._present.add(file.path)
             return events.FileUnchanged(file.path, file.size)
@@ -176,14 +184,11 @@ class _Run:
                 self._store.skip(path, row)
 
 
-def _is_own(store: Store, path: str) -> bool:
-    return path in {f"{store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
-
-
 class _Vanished:
     """Documents whose files are no longer where they were, to be found again by their bytes."""
 
     def __init__(self, known: Mapping[str, Known], paths: Iterable[str]) -> None:
+        self._known = known
         self._sizes = set()
         self._left: dict[str, dict[str, None]] = defaultdict(dict)
         for path in sorted(paths):
@@ -192,7 +197,7 @@ class _Vanished:
 
     def reappeared(self, file: files.FoundFile) -> Moved | None:
         """Claim the document of which this is the file, if there is one; of several, one of the same name."""
-        if file.size not in self._sizes:
+        if file.path in self._known or file.size not in self._sizes:
             return None
         try:
             content = files.read(file.path, max_bytes=files.MAX_BYTES)
@@ -213,8 +218,7 @@ def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
     """Prepare files; what needs a parser is read in child processes."""
     changed: list[Task] = []
     for task in tasks:
-        moved = vanished.reappeared(task.file) if task.known_sha256 is None else None
-        if moved is not None:
+        if (moved := vanished.reappeared(task.file)) is not None:
             yield moved
         else:
             changed.append(task)
@@ -223,8 +227,15 @@ def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
         changed = [task for task in changed if not is_plain_text(task.file.path)]
         yield from map(prepare, plain)
     if changed:
-        for outcomes in WorkerPool(prepare, failed).map(_chunks(changed)):
+        for outcomes in WorkerPool(prepare, failed, patience=_patience).map(_chunks(changed)):
             yield from outcomes
+
+
+def _patience(task: Task) -> float:
+    """How many times the usual time a file is worth: what is recognised in pictures takes seconds a page."""
+    if is_plain_text(task.file.path) or not reads_pictures():
+        return 1.0
+    return min(2 + task.file.size / PICTURE_BYTES, MOST_PATIENCE)
 
 
 def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:

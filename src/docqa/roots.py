@@ -67,9 +67,9 @@ def remember(store: Store, path: str, patterns: Patterns | None = None) -> None:
     outer = innermost([root for root in known if root.path != path], path)
     if earlier is None and patterns is None and outer is not None and files.leads_to(_start(outer), path):
         return
-    kept = Patterns(earlier.include, earlier.exclude) if earlier is not None else Patterns()
-    chosen = patterns or kept
-    made = RootRow(path, chosen.include, chosen.exclude, _inode(path))
+    made = earlier or RootRow(path, (), (), _inode(path))
+    if patterns is not None:
+        made = replace(made, include=patterns.include, exclude=patterns.exclude)
     store.put_root(made)
     for root in known:
         is_plain = not root.include and not root.exclude

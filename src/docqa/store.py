@@ -157,7 +157,12 @@ class SegmentRow:
 
 
 class Store:
-    """An open library. LibraryError from any method means that the file is damaged, full or unwritable."""
+    """An open library. LibraryError from any method means that the file is damaged, full or unwritable.
+
+    The files that make it up have its path with one of `SUFFIXES`.
+    """
+
+    SUFFIXES = ("", "-wal", "-shm", ".lock")
 
     def __init__(self, path: Path) -> None:
         """Open the library at `path`, bringing an older schema up to date.

@@ -101,7 +101,7 @@ def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, fo
     result = done.json
     shape = ["question", "answers", "passages", "library", "reader", "timing_ms", "notices", "effort", "complete"]
     assert list(result) == shape
-    assert list(result["reader"]) == ["name", "precision", "lengths", "passages"]
+    assert list(result["reader"]) == ["name", "precision", "lengths", "passages", "sieve"]
     assert (result["effort"], result["complete"], result["reader"]["passages"]) == ("balanced", True, 1)
     assert list(result["timing_ms"]) == ["retrieve", "read", "total"]
     assert (result["question"], result["library"]) == ("When does the lease end?", str(library))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 
 import torch
@@ -46,6 +46,10 @@ class Batch:
     starts: Tensor
     ends: Tensor
     questions: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(getattr(self, each.name).to(device) for each in fields(self)))
 
 
 class Encoder:
