@@ -19,9 +19,9 @@ from docqa import DocQA
 # The writers of formats that the extractors' own tests have.
 sys.path.append(str(Path(__file__).parents[1] / "extract"))
 
-from office_files import OFFICE_FILES  # noqa: E402
-from packing import edited, encrypted, packed, with_size  # noqa: E402
-from pdf_writer import column, write_pdf  # noqa: E402
+from office_files import OFFICE_FILES
+from packing import edited, encrypted, packed, with_size
+from pdf_writer import column, write_pdf
 
 WORD = "word/document.xml"
 FILE_SECONDS = 3

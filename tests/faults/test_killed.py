@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class Killer:
 
 
 @pytest.fixture
-def ask(tiny_reader: Path) -> Iterator[Callable[[Path], list[Any]]]:
+def ask(tiny_reader: Path) -> Callable[[Path], list[Any]]:
     """What a library says to some questions, but for its name and the time it took."""
     opened: list[DocQA] = []
 
@@ -105,7 +105,7 @@ def ask(tiny_reader: Path) -> Iterator[Callable[[Path], list[Any]]]:
         reading.close()
         return [_lasting(result) for result in results]
 
-    yield answers
+    return answers
 
 
 def _lasting(result: Result) -> Result:

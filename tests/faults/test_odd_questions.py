@@ -15,7 +15,7 @@ Ask = Callable[..., list[Any]]
 
 WORDS_OF_OTHER_ENGINES = (
     *("lease C++", "a:b lease", "lease -x", '"unbalanced lease', "(lease", "lease AND", "lease*", "lease NEAR/2 (may"),
-    *("lease^2", "{lease}", "lease OR NOT", "'; DROP TABLE documents; --", "lease\x00\x1b[2J", "%", "lease' OR '1'='1"),
+    *("lease^2", "{lease}", "lease OR NOT", "'; DROP TABLE documents; --", "lease\x00\x1b[2J", "lease' OR '1'='1"),
     *(
         "[/foo] lease",
         "{{lease}}",
@@ -27,7 +27,7 @@ WORDS_OF_OTHER_ENGINES = (
         "lease " * 65,
     ),
 )
-WITHOUT_WORDS = ("?!", "___", "...", '""', "( )", "-lease", "in:notes", "type:pdf since:2024")
+WITHOUT_WORDS = ("?!", "%", "___", "...", '""', "( )", "-lease", "in:notes", "type:pdf since:2024")
 WITHOUT_SENSE = (
     *("in: lease", "type: lease", "since: lease", "since:yesterday lease", "since:2024-13-45 lease", "since:-1 lease"),
     *("since:99999999 lease", "since:0000 lease", 'in:"" lease'),
@@ -62,7 +62,8 @@ def ask(tiny_reader: Path) -> Ask:
 @pytest.mark.slow
 def test_whatever_is_asked_is_words_or_a_clear_complaint(indexed: Docqa, ask: Ask) -> None:
     endless = "lease " + " ".join(f"w{number}" for number in range(20_000))
-    near = [" ".join(["lease"] + ["zebra"] * count) for count in (62, 63, 64, 65, 400)]
+    # Each of these words is one of the tiny reader's tokens, of which a question may have 64.
+    near = [" ".join(["lease"] + ["rent"] * count) for count in (62, 63, 64, 65, 400)]
     odd = ask(indexed, *WORDS_OF_OTHER_ENGINES, *WITHOUT_WORDS, *WITHOUT_SENSE, *MATCHING_NOTHING, endless, *near)
     kinds = [len(each) for each in (WORDS_OF_OTHER_ENGINES, WITHOUT_WORDS, WITHOUT_SENSE, MATCHING_NOTHING)]
     parts = []

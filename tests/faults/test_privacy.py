@@ -1,4 +1,4 @@
-"""Who may read a library, what never gets into it, what leaves it without a trace, and that nothing is sent anywhere."""
+"""Who may read a library, what never gets into it, what leaves it without a trace, and that nothing is sent."""
 
 from __future__ import annotations
 
