@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import subprocess
@@ -45,11 +44,9 @@ def fill(disk: Path) -> Path:
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (65_536, 4096, 1):
-            try:
+            with pytest.raises(OSError, match="No space left"):
                 while True:
                     file.write(bytes(size))
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
     return filler
 
 
@@ -86,7 +83,7 @@ def test_a_disk_without_any_room_still_lets_the_library_be_asked(
     assert b"damaged" not in done.err
     filler.unlink()
     assert docqa("index", folder).code == 0
-    assert docqa("status").out.count(b"no problem found") == 1
+    assert docqa("doctor").code == 0
 
 
 def test_a_library_is_not_made_by_halves_on_a_full_disk(docqa: Docqa, folder: Path, small_disk: Path) -> None:

@@ -19,9 +19,9 @@ from docqa import DocQA
 # The writers of formats that the extractors' own tests have.
 sys.path.append(str(Path(__file__).parents[1] / "extract"))
 
-from office_files import OFFICE_FILES  # noqa: E402
-from packing import edited, encrypted, packed, with_size  # noqa: E402
-from pdf_writer import column, write_pdf  # noqa: E402
+from office_files import OFFICE_FILES
+from packing import edited, encrypted, packed, with_size
+from pdf_writer import column, write_pdf
 
 WORD = "word/document.xml"
 FILE_SECONDS = 3
@@ -123,7 +123,9 @@ def test_every_hostile_document_is_skipped_with_its_reason_and_the_others_are_re
         assert len(data) < 2_000_000, name
         (folder / name).write_bytes(data)
     # What an entity reaches for stays where it is, even where the rest of the document is read.
-    (folder / "egret.docx").write_bytes(word_file(PARAGRAPH % b"egret" + PARAGRAPH % b"&stolen;", reaching_for(private)))
+    (folder / "egret.docx").write_bytes(
+        word_file(PARAGRAPH % b"egret" + PARAGRAPH % b"&stolen;", reaching_for(private))
+    )
     report = docqa("index", "--json", folder).json
     reasons = {os.path.basename(path): reason for path, reason in report["skipped"]}
     assert reasons.keys() == hostile.keys()
@@ -158,6 +160,20 @@ def test_parsers_that_hang_crash_or_eat_memory_cost_their_file_alone(docqa: Docq
     read = {os.path.basename(each["path"]) for each in docqa("ls", "--json").json["documents"]}
     assert read == {"lease.md", "boiler.txt", "a.sound", "a.talk"}
     assert b"a.hang: not read within" in docqa("status").out
+
+
+def test_what_breaks_its_parser_is_left_alone_until_it_changes(docqa: Docqa, folder: Path, tmp_path: Path) -> None:
+    tries, file = tmp_path / "tries", folder / "a.count"
+    file.write_text(f"{tries} once")
+    assert docqa("index", folder).code == 0
+    # With the others, then alone, then once more.
+    assert len(tries.read_text()) in (2, 3)
+    tries.write_text("")
+    assert docqa("index", "--json", folder).json["skipped"] == [[str(file), "crashes the program that reads it"]]
+    assert tries.read_text() == ""
+    file.write_text(f"{tries} again")
+    assert docqa("index", folder).code == 0
+    assert tries.read_text()
 
 
 def test_a_gigabyte_of_nothing_and_a_line_without_end(docqa: Docqa, folder: Path) -> None:

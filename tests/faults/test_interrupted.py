@@ -15,7 +15,7 @@ from docqa import DocQA
 
 
 def test_an_interrupted_index_run_resumes(docqa: Docqa, folder: Path) -> None:
-    dice, writer = random.Random(3), docqa.with_limits("docqa.engine.BATCH_FILES = 3")
+    dice, writer = random.Random(3), docqa.with_limits("docqa.indexing.BATCH_FILES = 3")
     interrupted = 0
     for _ in range(40):
         for number in range(30):
@@ -31,7 +31,7 @@ def test_an_interrupted_index_run_resumes(docqa: Docqa, folder: Path) -> None:
         interrupted += process.returncode == 130
         if docqa.library.exists():
             with DocQA(docqa.library) as library:
-                assert library.status().problems == ()
+                assert library.health().sound
         if interrupted == 6:
             break
     assert interrupted == 6

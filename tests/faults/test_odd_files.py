@@ -54,7 +54,7 @@ def test_pipes_sockets_and_devices_are_reported_and_do_not_block(
     monkeypatch.chdir(folder)  # a socket's path must be short
     os.mkfifo("pipe.txt")
     os.mkfifo(".docqaignore")
-    expected = {name: "not a regular file (FIFO)" for name in ("pipe.txt", ".docqaignore")}
+    expected = dict.fromkeys(("pipe.txt", ".docqaignore"), "not a regular file (FIFO)")
     try:
         os.mknod("zeros.txt", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
         expected["zeros.txt"] = "not a regular file (character device)"

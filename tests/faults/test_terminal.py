@@ -87,7 +87,7 @@ def gold(tmp_path: Path) -> Path:
 
 # The commands that this module runs, so that a new one cannot be forgotten.
 SHOWN = {
-    *("index", "ask", "search", "show", "status", "ls", "rm", "formats", "calibrate", "tui"),
+    *("index", "ask", "search", "show", "status", "ls", "rm", "formats", "calibrate", "tui", "doctor", "roots"),
     *("gold add", "gold ls", "gold rm", "gold import", "gold export", "eval gold", "eval library"),
     *("reader add", "reader ls", "reader use", "reader show", "reader rm"),
 }
@@ -116,6 +116,8 @@ def test_nothing_of_a_hostile_document_or_name_is_obeyed(
         reading("search", "lease", *flag),
         reading("ls", *flag),
         reading("status", *flag),
+        reading("doctor", *flag),
+        reading("roots", *flag),
         reading("show", name, *flag),
         reading("show", hostile / "page.html", *flag),
         reading("reader", "ls", *flag),
@@ -136,8 +138,8 @@ def test_nothing_of_a_hostile_document_or_name_is_obeyed(
         listed = {document["path"] for document in runs[2].json["documents"]}
         assert listed == {str(path) for path in hostile.iterdir() if not path.name.startswith("skipped")}
     else:
-        assert b"\\x1b]52;c;cm0gLXJm\\x07" in runs[4].out
-        assert MARKUP.encode() in runs[4].out
+        assert b"\\x1b]52;c;cm0gLXJm\\x07" in runs[6].out
+        assert MARKUP.encode() in runs[6].out
         # Names are shown on one line, whatever they hold.
         assert len(runs[2].out.splitlines()) == 4
 
@@ -154,7 +156,15 @@ def test_nothing_of_a_hostile_argument_is_obeyed(indexed: Docqa, tmp_path: Path,
         ("search", f"since:{ATTACK[:-1]} lease"),
         ("ask", "--reader", missing, "lease"),
         ("ask", "--since", ATTACK[:-1], "lease"),
-        ("gold", "add", f"lease {MARKUP}", "--answer", f"no such {ATTACK[:-1]}", "--file", tmp_path / "folder/lease.md"),
+        (
+            "gold",
+            "add",
+            f"lease {MARKUP}",
+            "--answer",
+            f"no such {ATTACK[:-1]}",
+            "--file",
+            tmp_path / "folder/lease.md",
+        ),
         ("gold", "import", missing),
         ("gold", "rm", 7),
         ("eval", "library", missing),

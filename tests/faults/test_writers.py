@@ -79,7 +79,7 @@ def test_readers_do_not_wait_for_a_writer_and_see_the_last_commit(
         assert indexed("search", "boiler").code == 0
         assert indexed("ask", "--reader", tiny_reader, "--min-confidence", 0, "boiler").code == 0
         assert indexed("search", "heron").code == 1
-        assert b"no problem found" in indexed("status").out
+        assert indexed("doctor").code == 0
         assert b"4711" in indexed("show", folder / "boiler.txt").out
     assert indexed("search", "heron").code == 0
     assert indexed("search", "4711").code == 1
@@ -87,7 +87,7 @@ def test_readers_do_not_wait_for_a_writer_and_see_the_last_commit(
 
 def test_a_writer_that_stands_still_anywhere_stands_in_nobodys_way(indexed: Docqa, folder: Path) -> None:
     """Stop an index run at moments of its work, in the middle of transactions too, and read."""
-    dice, writer = random.Random(5), indexed.with_limits("docqa.engine.BATCH_FILES = 3")
+    dice, writer = random.Random(5), indexed.with_limits("docqa.indexing.BATCH_FILES = 3")
     for number in range(12):
         (folder / f"{number}.txt").write_text("Twins say the same.")
     assert indexed("index", folder).code == 0
@@ -98,7 +98,7 @@ def test_a_writer_that_stands_still_anywhere_stands_in_nobodys_way(indexed: Docq
             documents, matches = len(reading.documents()), reading.search("twins", top=50)
             # A batch is committed as a whole: no document is missing or there twice.
             assert (documents, len(matches)) == (14, 12)
-            assert reading.status().problems == ()
+            assert reading.health().sound
     assert indexed("search", "word").code == 0
 
 
