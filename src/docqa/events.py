@@ -50,13 +50,46 @@ class FileRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMoved:
+    """A document's file has another path now, `old_path` before; its passages were kept."""
+
+    path: str
+    old_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootGone:
+    """A root is not there, like a disk that is not at hand; its documents are kept as they were indexed."""
+
+    path: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexFinished:
     """The run is over."""
 
     report: IndexReport
 
 
-IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | IndexFinished
+IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | FileMoved | RootGone | IndexFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The library is current with these folders and files, and what happens there from now on is seen."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody else is writing to the library; it goes on when they have finished."""
+
+    reason: str
+
+
+WatchEvent = IndexEvent | Watching | Waiting
 
 
 @dataclass(frozen=True, slots=True)

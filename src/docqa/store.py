@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sqlite3
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -84,7 +83,23 @@ def gold_set(db: Database) -> None:
     )
 
 
-SCHEMA_VERSION = 3
+@migrations()
+def roots_and_remembered_failures(db: Database) -> None:
+    """The folders a library is kept current with, and what a file was like that could not be read."""
+    _script(
+        db,
+        """CREATE TABLE roots (
+            path BLOB PRIMARY KEY, include TEXT NOT NULL, exclude TEXT NOT NULL, inode INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        "ALTER TABLE skipped ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN sha256 TEXT",
+        "ALTER TABLE skipped ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN formats TEXT NOT NULL DEFAULT ''",
+    )
+
+
+SCHEMA_VERSION = 4
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -103,6 +118,31 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A file that is not in the library, and why.
+
+    If its bytes are at fault, `sha256` knows them again, and `formats` says what was able to read them then.
+    """
+
+    reason: str
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str | None = None
+    quarantined: bool = False
+    formats: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RootRow:
+    """A folder or file the library is kept current with, its patterns, and its inode when last seen filled."""
+
+    path: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentRow:
     """One segment of the postings: passages from id `first` on, `lengths` their encoded numbers of terms.
 
@@ -117,7 +157,12 @@ class SegmentRow:
 
 
 class Store:
-    """An open library. LibraryError from any method means that the file is damaged, full or unwritable."""
+    """An open library. LibraryError from any method means that the file is damaged, full or unwritable.
+
+    The files that make it up have its path with one of `SUFFIXES`.
+    """
+
+    SUFFIXES = ("", "-wal", "-shm", ".lock")
 
     def __init__(self, path: Path) -> None:
         """Open the library at `path`, bringing an older schema up to date.
@@ -128,22 +173,29 @@ class Store:
         self.path = path
         _refuse_foreign(path)
         with self._translated():
-            # The TUI asks from worker threads; the engine takes care that they take turns.
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            # Plugins of sqlite-utils are another program's business.
-            self._db = Database(connection, execute_plugins=False)
-            _protect(self._db)
+            try:
+                self._db = _connect(path)
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_IOERR_SHM"):
+                    raise
+                # The disk has no room for the memory that programs would share; one program alone needs none.
+                self._db = _connect(path, "locking_mode = EXCLUSIVE")
             self._migrate()
 
     @classmethod
     def create(cls, path: Path) -> Store:
         """Make a library at `path`, readable by its owner only, unless there is one; open it."""
-        if not path.exists():
+        draft = path.with_name(f".{path.name}.tmp")
+        # A draft is left by a run that was killed; it may be a second name of the library itself.
+        if draft.exists() or not path.exists():
             try:
-                _create(path)
-            except OSError as error:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with _only_writer(path, BUSY_TIMEOUT_S):
+                    _create(path, draft)
+            except (OSError, sqlite3.OperationalError) as error:
+                reason = error.strerror if isinstance(error, OSError) else None
                 raise LibraryError(
-                    f"cannot make a library at {path}: {error.strerror or error}; choose another place with --library"
+                    f"cannot make a library at {path}: {reason or error}; choose another place with --library"
                 ) from error
         return cls(path)
 
@@ -156,23 +208,8 @@ class Store:
     @contextmanager
     def writing(self) -> Generator[None]:
         """Be the only writer; LibraryBusy at once if another process is."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.path}.lock", timeout=0, mode=0o600)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise LibraryBusy(
-                f"another docqa is already indexing into {self.path}; wait until it has finished"
-            ) from None
-        except OSError as error:
-            raise LibraryError(
-                f"cannot write {self.path}.lock ({error.strerror or error}); check the permissions of its folder"
-            ) from error
-        try:
+        with _only_writer(self.path, 0):
             yield
-        finally:
-            lock.release()
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -241,6 +278,21 @@ class Store:
         """Note a new time of change of a file whose bytes are the same."""
         self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
 
+    def move_document(self, document_id: int, path: str, size: int, mtime_ns: int) -> None:
+        """Give a document another path, at which no other one is; what was said of its answers goes along."""
+        self._run(
+            "UPDATE verdicts SET path = ? WHERE path = (SELECT path FROM documents WHERE id = ?)",
+            os.fsencode(path),
+            document_id,
+        )
+        self._run(
+            "UPDATE documents SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
+            os.fsencode(path),
+            size,
+            mtime_ns,
+            document_id,
+        )
+
     def remove_document(self, document_id: int) -> None:
         """Remove a document with its text, marks and passages."""
         self._run("DELETE FROM documents WHERE id = ?", document_id)
@@ -257,7 +309,10 @@ class Store:
 
     def document(self, document_id: int) -> Document:
         """Return one document by its id."""
-        return self._documents("WHERE id = ?", (document_id,))[0]
+        found = self._documents("WHERE id = ?", (document_id,))
+        if not found:
+            raise self._damaged(f"document {document_id} is missing")
+        return found[0]
 
     def _documents(self, where: str, values: Sequence[Any]) -> list[Document]:
         rows = self._rows(
@@ -306,20 +361,64 @@ class Store:
             )
         return tuple(Mark(*row) for row in rows)
 
+    # --- roots
+
+    def roots(self) -> list[RootRow]:
+        """List the roots by path."""
+        rows = self._rows("SELECT path, include, exclude, inode FROM roots ORDER BY path")
+        try:
+            return [
+                RootRow(os.fsdecode(path), tuple(json.loads(include)), tuple(json.loads(exclude)), inode)
+                for path, include, exclude, inode in rows
+            ]
+        except (TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def put_root(self, root: RootRow) -> None:
+        """Add a root, or replace what is remembered of it."""
+        self._run(
+            "INSERT OR REPLACE INTO roots (path, include, exclude, inode) VALUES (?, ?, ?, ?)",
+            os.fsencode(root.path),
+            json.dumps(root.include),
+            json.dumps(root.exclude),
+            root.inode,
+        )
+
+    def forget_root(self, path: str) -> None:
+        """Forget a root; its documents stay."""
+        self._run("DELETE FROM roots WHERE path = ?", os.fsencode(path))
+
     # --- skipped files
 
-    def skip(self, path: str, reason: str) -> None:
+    def skip(self, path: str, row: SkippedRow) -> None:
         """Remember that a file was skipped, and why."""
-        self._run("INSERT OR REPLACE INTO skipped (path, reason) VALUES (?, ?)", os.fsencode(path), reason)
+        self._run(
+            "INSERT OR REPLACE INTO skipped (path, reason, size, mtime_ns, sha256, quarantined, formats)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            os.fsencode(path),
+            row.reason,
+            row.size,
+            row.mtime_ns,
+            row.sha256,
+            row.quarantined,
+            row.formats,
+        )
 
-    def forget_skipped(self, root: str) -> None:
-        """Forget the files at or below `root` that were skipped."""
+    def forget_skipped(self, paths: Iterable[str]) -> None:
+        """Forget that files were skipped."""
+        self._run_many("DELETE FROM skipped WHERE path = ?", ((os.fsencode(path),) for path in paths))
+
+    def skipped(self, root: str | None = None) -> dict[str, SkippedRow]:
+        """Return the skipped files, or those at or below `root`, by path and in its order."""
         where, values = _below(root)
-        self._run(f"DELETE FROM skipped {where}", *values)  # noqa: S608
-
-    def skipped(self) -> list[tuple[str, str]]:
-        """List the skipped files with their reasons, by path."""
-        return [(os.fsdecode(path), reason) for path, reason in self._rows("SELECT * FROM skipped ORDER BY path")]
+        rows = self._rows(
+            f"SELECT path, reason, size, mtime_ns, sha256, quarantined, formats FROM skipped {where} ORDER BY path",  # noqa: S608
+            *values,
+        )
+        return {
+            os.fsdecode(path): SkippedRow(reason, size, mtime_ns, sha256, bool(quarantined), formats)
+            for path, reason, size, mtime_ns, sha256, quarantined, formats in rows
+        }
 
     # --- passages
 
@@ -359,10 +458,13 @@ class Store:
         """Return where passages stand: the document's path and the character at which each starts."""
         found = {}
         for passage_id in ids:
-            path, start = self._rows(
+            rows = self._rows(
                 "SELECT path, start FROM passages JOIN documents ON documents.id = document_id WHERE passages.id = ?",
                 passage_id,
-            )[0]
+            )
+            if not rows:
+                raise self._damaged(f"passage {passage_id} is missing")
+            path, start = rows[0]
             found[passage_id] = (os.fsdecode(path), start)
         return found
 
@@ -370,6 +472,10 @@ class Store:
         """Return a document's passages in the order of its text."""
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
         return [self.passage(passage_id) for (passage_id,) in rows]
+
+    def remove_passages(self, document_id: int) -> None:
+        """Remove a document's passages; its text stays."""
+        self._run("DELETE FROM passages WHERE document_id = ?", document_id)
 
     # --- the gold set
 
@@ -468,6 +574,27 @@ class Store:
         orphans = {(table, parent) for table, _, parent, _ in self._rows("PRAGMA foreign_key_check")}
         return [f"{table} hold rows whose {parent} are missing" for table, parent in sorted(orphans)]
 
+    def parts(self) -> dict[str, int]:
+        """Return how many bytes of the file each table takes with its indexes, the largest first.
+
+        It is empty where SQLite was built without the means to tell.
+        """
+        sql = (
+            "SELECT coalesce(tbl_name, 'SQLite itself'), sum(pgsize) FROM dbstat"
+            " LEFT JOIN sqlite_master ON sqlite_master.name = dbstat.name"
+            " WHERE aggregate = TRUE GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        try:
+            free = self._rows("PRAGMA freelist_count")[0][0] * self._rows("PRAGMA page_size")[0][0]
+            return {**dict(self._db.execute(sql).fetchall()), "free": free}
+        except sqlite3.OperationalError:
+            return {}
+
+    def count_documents(self, root: str) -> int:
+        """Count the documents at or below a path."""
+        where, values = _below(root)
+        return int(self._rows(f"SELECT count(*) FROM documents {where}", *values)[0][0])  # noqa: S608
+
     def counts(self) -> dict[str, int]:
         """Count documents, passages, skipped files, and the characters of text."""
         names = ("documents", "passages", "skipped", "characters")
@@ -520,6 +647,11 @@ class Store:
                     f"no space left to write {self.path}; the library is as it was before: free some space"
                     " and run the command again"
                 ) from error
+            if "disk I/O" in message:
+                raise LibraryError(
+                    f"the disk failed to read or write {self.path} ({error.sqlite_errorname}); the library is as it"
+                    " was before: see to the disk's room, quota and health, and run the command again"
+                ) from error
             if "readonly" in message or "unable to open" in message:
                 raise LibraryError(
                     f"{self.path} cannot be opened for writing ({message}); check its permissions"
@@ -557,10 +689,31 @@ def _refuse_foreign(path: Path) -> None:
         raise LibraryError(f"{path} is not a docqa library; it was not touched. Choose another file with --library")
 
 
-def _create(path: Path) -> None:
+@contextmanager
+def _only_writer(path: Path, timeout_s: float) -> Generator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{path}.lock", timeout=timeout_s, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LibraryBusy(f"another docqa is already indexing into {path}; wait until it has finished") from None
+    except OSError as error:
+        raise LibraryError(
+            f"cannot write {path}.lock ({error.strerror or error}); check the permissions of its folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _create(path: Path, draft: Path) -> None:
     """Build an empty library under another name and link it into place, so that it is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    for left in (draft, Path(f"{draft}-journal")):
+        left.unlink(missing_ok=True)
+    if path.exists():
+        return
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
@@ -575,16 +728,30 @@ def _create(path: Path) -> None:
         try:
             os.link(draft, path)
         except FileExistsError:
-            pass  # somebody else made one in the meantime: that one is used
+            pass  # another program's file, which opening it will tell
         except OSError:
             draft.rename(path)  # a file system without hard links
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _protect(db: Database) -> None:
+def _connect(path: Path, *pragmas: str) -> Database:
+    # The TUI asks from worker threads; the engine takes care that they take turns.
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    # Plugins of sqlite-utils are another program's business.
+    db = Database(connection, execute_plugins=False)
+    try:
+        _protect(db, *pragmas)
+    except sqlite3.Error:
+        db.close()  # or its lock would stand in the way of the next attempt
+        raise
+    return db
+
+
+def _protect(db: Database, *pragmas: str) -> None:
     """Set what every connection needs: no trust in the file's own SQL, no trace of what is deleted."""
     for pragma in (
+        *pragmas,
         "trusted_schema = OFF",
         "cell_size_check = ON",
         "foreign_keys = ON",

@@ -174,6 +174,8 @@ HEAVY = {"torch", "transformers", "textual", "tokenizers"}
         ("status",),
         ("ls",),
         ("index", "{folder}"),
+        ("roots",),
+        ("doctor",),
         ("reader", "ls"),
         ("reader", "show", "shipped"),
         ("reader", "use", "shipped"),

@@ -23,7 +23,7 @@ def module(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> M
 
 
 def test_every_benchmark_is_looked_at() -> None:
-    assert PROGRAMS == ["haystack.py", "library_qa.py", "reading.py", "retrieval.py", "sample_library.py"]
+    assert PROGRAMS == ["haystack.py", "library_qa.py", "reader.py", "retrieval.py", "sample_library.py"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -67,7 +67,7 @@ def test_a_table_lines_up_and_names_machine_versions_and_command(module: ModuleT
     assert "torch" in lines[9]
 
 
-@pytest.mark.parametrize("module", ["reading"], indirect=True)
+@pytest.mark.parametrize("module", ["reader"], indirect=True)
 def test_the_usual_post_processing(module: ModuleType) -> None:
     inside = np.array([False, True, True, True, False])
     offsets = np.array([(0, 0), (0, 3), (4, 7), (8, 13), (0, 0)])

@@ -109,3 +109,10 @@ def test_it_is_validated_in_full_and_shortened(start: Path, rivers: Path, tokeni
     shortened = LengthConfiguration((0.8, 0.64))
     scores = [validation.score(end.model, lengths).f1 for lengths in (None, shortened)]
     assert end.f1 == pytest.approx(sum(scores) / 2)
+
+
+def test_alternating_draws_one_configuration_a_step() -> None:
+    drop, random = LengthDrop(0.2, alternating=True), Random(0)
+    steps = [list(drop.configurations(3, random)) for _ in range(400)]
+    assert {len(step) for step in steps} == {1}
+    assert 150 < sum(step == [drop.smallest(3)] for step in steps) < 250

@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from docqa.errors import UsageError
-from docqa.training.recipe import named, sources
+from docqa.training.recipe import first_stage, named, second_stage
 
 
-def test_a_folder_is_the_recipe(tmp_path: Path) -> None:
-    assert named([str(tmp_path)], distractors=0.5) == sources(tmp_path, 0.5)
+def test_folders_are_the_recipe(tmp_path: Path) -> None:
+    everyday = tmp_path / "everyday"
+    everyday.mkdir()
+    assert named([str(tmp_path)]) == first_stage(tmp_path)
+    assert named([str(tmp_path), str(everyday)]) == second_stage(tmp_path, everyday)
+
+
+def test_a_folder_is_no_file_of_ones_own(rivers: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no file"):
+        named([str(rivers), str(tmp_path)])
 
 
 def test_files_may_have_shares(rivers: Path, tmp_path: Path) -> None:

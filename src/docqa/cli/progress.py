@@ -6,13 +6,36 @@ from collections.abc import Iterable
 
 from docqa import events
 from docqa.cli import render
-from docqa.display import one_line
+from docqa.display import counted, one_line
 from docqa.records import IndexReport
 
 
 def narrated(stream: Iterable[events.IndexEvent]) -> IndexReport:
     """Consume a run's events, narrate them, and return its report."""
     return _with_bar(stream) if render.is_terminal() else _in_lines(stream)
+
+
+def told_while_watching(stream: Iterable[events.WatchEvent]) -> None:
+    """Say what happens as it happens, in lines: there is no end that a bar could move to."""
+    known: dict[str, str] = {}
+    for event in stream:
+        match event:
+            case events.Watching(paths):
+                known = {about: each for about, each in known.items() if about not in paths}
+                told = f"watching {', '.join(map(render.path, paths)) or 'for folders to come back'}; Ctrl-C ends"
+            case events.Waiting(reason):
+                told = f"waiting: {one_line(reason)}"
+            case events.FilesFound() | events.IndexFinished():
+                continue
+            case _:
+                told = _told(event)
+        if isinstance(event, events.Watching | events.FileSkipped | events.RootGone):
+            about = "" if isinstance(event, events.Watching) else event.path
+            if known.get(about) == told:
+                continue  # as it was in an earlier run
+            known[about] = told
+        if told:
+            render.narrate(told)
 
 
 def _in_lines(stream: Iterable[events.IndexEvent]) -> IndexReport:
@@ -42,7 +65,7 @@ def _with_bar(stream: Iterable[events.IndexEvent]) -> IndexReport:
                     progress.update(task, total=files)
                 case events.IndexFinished(report):
                     return report
-                case events.FileIndexed() | events.FileUnchanged():
+                case events.FileIndexed() | events.FileUnchanged() | events.FileMoved():
                     progress.advance(task)
                 case events.FileSkipped(size=size) if size:
                     progress.advance(task)
@@ -62,4 +85,11 @@ def _told(event: events.IndexEvent) -> str:
             return f"skipped {render.path(path)}: {one_line(reason)}"
         case events.FileRemoved(path):
             return f"removed {render.path(path)}"
+        case events.FileMoved(path, old_path):
+            return f"moved {render.path(old_path)} to {render.path(path)}"
+        case events.RootGone(path, documents):
+            return (
+                f"{render.path(path)} is not there: {counted(documents, 'document')} kept as indexed"
+                " (docqa index --prune removes what has gone for good)"
+            )
     return ""

@@ -14,7 +14,19 @@ import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
 from docqa.reader.lengths import EFFORTS
-from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
+from docqa.records import (
+    Answer,
+    Document,
+    Explanation,
+    Health,
+    IndexReport,
+    Match,
+    Result,
+    Root,
+    Source,
+    Status,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
@@ -27,6 +39,8 @@ if TYPE_CHECKING:
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
+LISTED_ENTRIES = 20
+LISTED_PARTS = 4
 
 _STATES = {"changed": "changed since it was indexed", "gone": "no longer there"}
 
@@ -127,9 +141,10 @@ def text(content: str) -> str:
 
 def report(done: IndexReport) -> str:
     """Render the outcome of an index run in two lines."""
+    moved = f"{done.moved} moved, " if done.moved else ""
     return (
-        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} skipped"
-        f" in {done.seconds:.1f} s\n"
+        f"{done.indexed} indexed, {done.unchanged} unchanged, {moved}{done.removed} removed,"
+        f" {len(done.skipped)} skipped in {done.seconds:.1f} s\n"
         f"{path(done.library)} holds {counted(done.documents, 'document')} in {counted(done.passages, 'passage')}"
     )
 
@@ -141,13 +156,38 @@ def status(found: Status) -> str:
         f"documents  {found.documents:,}",
         f"passages   {found.passages:,}",
         f"text       {found.characters:,} characters",
-        f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}",
     ]
+    if found.problems is not None:
+        lines.append(f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}")
     for title, rows in (("remarks", found.remarks), ("skipped", found.skipped)):
         if rows:
             lines.append(f"{title}:")
             lines += [f"  {path(name)}: {one_line(what)}" for name, what in rows]
     return "\n".join(lines)
+
+
+def health(found: Health) -> str:
+    """Render what a thorough look at a library found, each kind of finding with what to do about it."""
+    lines = [
+        f"library    {path(found.library)} ({size(found.bytes)}{_parts(found.parts)})",
+        f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}",
+    ]
+    for finding in found.findings:
+        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries):,})"]
+        for name, what in finding.entries[:LISTED_ENTRIES]:
+            lines.append(f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}")
+        if len(finding.entries) > LISTED_ENTRIES:
+            lines.append(f"  and {len(finding.entries) - LISTED_ENTRIES:,} more, which --json lists")
+        lines.append(click.style(f"  → {finding.advice}", dim=True))
+    return "\n".join(lines)
+
+
+def _parts(parts: Sequence[tuple[str, int]]) -> str:
+    """The largest parts of a library file, and the others together."""
+    shown = [f"{one_line(name)} {size(taken)}" for name, taken in parts[:LISTED_PARTS]]
+    if rest := sum(taken for _, taken in parts[LISTED_PARTS:]):
+        shown.append(f"other {size(rest)}")
+    return f": {', '.join(shown)}" if shown else ""
 
 
 def documents(found: Sequence[Document]) -> str:
@@ -157,6 +197,18 @@ def documents(found: Sequence[Document]) -> str:
         f"  {path(each.path)}\n"
         for each in found
     )
+
+
+def roots(found: Sequence[Root]) -> str:
+    """Render the folders that a library is kept current with, one a line, with their patterns."""
+    lines = []
+    for each in found:
+        notes = [counted(each.documents, "document"), *(f"include {one_line(glob)}" for glob in each.include)]
+        notes += [f"exclude {one_line(glob)}" for glob in each.exclude]
+        if not each.present:
+            notes.append(click.style("not there", fg="yellow"))
+        lines.append(f"{path(each.path)}: {', '.join(notes)}")
+    return "\n".join(lines) or "The library knows no folder yet; name one: docqa index FOLDER"
 
 
 def removed(paths: Sequence[str]) -> str:

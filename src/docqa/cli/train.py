@@ -41,7 +41,7 @@ def _options_data(command: Command) -> Command:
         required=True,
         multiple=True,
         metavar="FILE[:SHARE]",
-        help="A file in SQuAD's format, and the share of it used in each pass (default 1); or the folder with the files"
+        help="A file in SQuAD's format, and the share of it used in each pass (default 1); or a folder"
         " of docqa's own recipe. May be repeated.",
     )
     @click.option(
@@ -50,7 +50,7 @@ def _options_data(command: Command) -> Command:
         default=1.0,
         show_default=True,
         metavar="N",
-        help="How many passages that only look right each question comes with, on average.",
+        help="How many passages that only look right each question comes with, on average (the recipe has its own).",
     )
     @click.option(
         "--held-out",
@@ -195,10 +195,18 @@ def fine_tune_command(start: str, layers: int | None, mix: Mix, settings: Settin
 @click.option(
     "--layer-dropout", type=_SHARE, default=0.0, show_default=True, help="The chance of a layer to be left out of them."
 )
+@click.option("--alternating", is_flag=True, help="One configuration a step, the smallest every other time.")
 @_options_data
 @_options_run
 def length_drop_command(
-    start: str, bound: float, random: int, layer_dropout: float, mix: Mix, settings: Settings, output: _Output
+    start: str,
+    bound: float,
+    random: int,
+    layer_dropout: float,
+    alternating: bool,
+    mix: Mix,
+    settings: Settings,
+    output: _Output,
 ) -> None:
     """Train a reader to lose little when its layers drop tokens (LengthDrop, arXiv 2010.07003)."""
     from dataclasses import asdict
@@ -206,7 +214,7 @@ def length_drop_command(
     from docqa.cli.train_progress import trained
     from docqa.training.length_drop import LengthDrop, length_drop
 
-    drop = LengthDrop(bound, random, layer_dropout)
+    drop = LengthDrop(bound, random, layer_dropout, alternating)
     end = trained(length_drop(start, mix, output.run, settings, drop), output.run)
     told = {"validated by": f"mean F1 in full and with layers dropping {bound / 2:g}"} if end.f1 is not None else {}
     _write(end, "LengthDrop", start, mix, settings, output, also={**asdict(drop), **told})

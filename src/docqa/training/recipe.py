@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from docqa.errors import UsageError
@@ -15,14 +16,20 @@ _WEIGHTED = re.compile(r"(.+):([0-9]*\.?[0-9]+)")
 
 
 def named(data: Sequence[str], distractors: float = 1.0, held_out: float = 0.1) -> list[Source]:
-    """The sources that `data` names: one folder with docqa's own training files, or files in SQuAD's format.
+    """The sources that `data` names: files in SQuAD's format, or the folders of docqa's own recipe.
+
+    The folder of the public sets alone is the recipe's first stage; with the folder of everyday documents after it,
+    the second.
 
     A file's name may end in `:SHARE`, the share of its questions that each pass uses; above 1 some are used
     more than once. `held_out` is the share of each file's articles that is never trained on. UsageError if it
     names anything else.
     """
-    if len(data) == 1 and Path(data[0]).is_dir():
-        return sources(Path(data[0]), distractors)
+    match [Path(each) for each in data if Path(each).is_dir()]:
+        case [public] if len(data) == 1:
+            return first_stage(public)
+        case [public, everyday] if len(data) == 2:
+            return second_stage(public, everyday)
     found = [_own(each, distractors, held_out) for each in data]
     names = [source.file.stem for source in found]
     if doubled := {name for name in names if names.count(name) > 1}:
@@ -35,16 +42,25 @@ def _own(name: str, distractors: float, held_out: float) -> Source:
     if not Path(name).is_file() and (weighted := _WEIGHTED.fullmatch(name)):
         name, share = weighted[1], float(weighted[2])
     if not Path(name).is_file():
-        raise UsageError(f"{name} is no file; name files in SQuAD's format, or the one folder of docqa's recipe")
+        raise UsageError(f"{name} is no file; name files in SQuAD's format, or the folders of docqa's recipe")
     return Source(Path(name), "own data", share, distractors, held_out, calibration=CALIBRATION)
 
 
 # One of the only two articles that come with questions written to deceive: a confidence has to meet some.
 DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
+# How often a question is used in a pass of the second stage, which is short and looks at what people keep.
+SECOND_SHARES = {
+    "squadshifts-new-wiki": 0.2,
+    "squad-v2.0-train-10-articles": 0.25,
+    "squadshifts-reddit": 0.04,
+    "squadshifts-amazon": 0.04,
+    "qamr": 0.03,
+}
 
-def sources(data: Path, distractors: float = 1.0) -> list[Source]:
-    """The training files in the folder `data`, with their shares, and `distractors` a question of an article.
+
+def first_stage(data: Path) -> list[Source]:
+    """The files in the folder `data` with their shares, for turning an encoder into a reader.
 
     Questions about posts and reviews often fit other posts as well, so they get fewer distractors, and few of
     them are asked to fit a ranking. QAMR's 33,000 short questions would outnumber the rest in training; a
@@ -54,17 +70,23 @@ def sources(data: Path, distractors: float = 1.0) -> list[Source]:
     squad = "SQuAD 2.0 (Rajpurkar et al. 2018), CC BY-SA 4.0"
     qamr = "QAMR (Michael et al. 2018), MIT"
     return [
-        Source(data / "squadshifts-new-wiki.json", shifts, 1.0, distractors, 0.125, calibration=400),
-        Source(
-            data / "squad-v2.0-train-10-articles.json",
-            squad,
-            1.0,
-            distractors,
-            0.1,
-            calibration=400,
-            also_held_out=DECEPTIVE,
-        ),
-        Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
-        Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.4 * distractors, 0.06, "paragraph", calibration=80),
-        Source(data / "qamr.json", qamr, 0.5, held_out=0.1, documents="paragraph"),
+        Source(data / "squadshifts-new-wiki.json", shifts, 1.0, 0.5, 0.125, calibration=400),
+        Source(data / "squad-v2.0-train-10-articles.json", squad, 1.0, 0.5, 0.1, "article", 400, DECEPTIVE),
+        Source(data / "squadshifts-reddit.json", shifts, 1.0, 0.2, 0.06, "paragraph", 80),
+        Source(data / "squadshifts-amazon.json", shifts, 1.0, 0.2, 0.06, "paragraph", 80),
+        Source(data / "qamr.json", qamr, 0.5, 0.0, 0.1, "paragraph"),
+    ]
+
+
+def second_stage(data: Path, everyday: Path) -> list[Source]:
+    """The same files with more distractors, and those in the folder `everyday`, documents such as people keep."""
+    own = "written for docqa, Apache-2.0"
+    public = [
+        replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
+        for source in first_stage(data)
+    ]
+    return [
+        *public,
+        Source(everyday / "everyday.json", own, 1.0, 0.5),
+        Source(everyday / "everyday-held-out.json", own, held_out=1.0, calibration=800),
     ]
