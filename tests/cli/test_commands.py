@@ -202,6 +202,33 @@ def test_the_effort_is_an_option_or_an_environment_variable(
     assert filled(*ask, "--effort", "heroic").code == 2
 
 
+def test_an_interrupt_while_reading_is_exit_code_130(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docqa.reader.model import SpanModel
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanModel, "forward", interrupt)
+        done = filled("ask", "--reader", tiny_reader, "lease?")
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+    assert filled("ask", "--reader", tiny_reader, "lease?").code == 0
+
+
+@pytest.mark.parametrize(("option", "value"), [("--device", "abacus"), ("--arithmetic", "roman")])
+def test_a_device_or_arithmetic_that_there_is_not_is_a_usage_error(filled: Cli, option: str, value: str) -> None:
+    assert filled("ask", option, value, "lease?").code == 2
+
+
+def test_device_and_arithmetic_are_chosen_by_option(filled: Cli, tiny_reader: Path) -> None:
+    ask = ("ask", "--json", "--reader", tiny_reader, "--device", "cpu", "lease?")
+    assert filled(*ask, "--arithmetic", "float32").json["reader"]["precision"] == "float32"
+    assert filled(*ask, "--arithmetic", "bfloat16").json["reader"]["precision"] == "bfloat16"
+
+
 @pytest.mark.parametrize("question", ["", " ", "?!", "___"])
 def test_a_question_without_words_is_a_usage_error(filled: Cli, question: str) -> None:
     for command in ("ask", "search"):
