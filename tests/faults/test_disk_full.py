@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,7 @@ def fill(disk: Path) -> Path:
     with filler.open("wb", buffering=0) as file:
         for size in (65_536, 4096, 1):
             with pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(bytes(size))
+                file.writelines(repeat(bytes(size)))
     return filler
 
 
