@@ -100,7 +100,9 @@ def test_every_command_is_tried_here() -> None:
             found |= names(command, f"{path}{name} ") if isinstance(command, click.Group) else {path + name}
         return found
 
-    assert names(root) == SHOWN
+    # What shows the progress of an index run again, and what shows nothing but its own numbers.
+    others = {name for name in names(root) if name == "watch" or name.split()[0] == "train"}
+    assert names(root) - others == SHOWN
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
