@@ -17,6 +17,7 @@ class WordReader:
     precision = "float32"
     layers = 1
     folder = None
+    lengths_table = None
 
     def __init__(self, known: Mapping[str, tuple[str, float]]) -> None:
         self.known = known
@@ -27,7 +28,7 @@ class WordReader:
         for passage in passages:
             start = passage.find(text) if text else -1
             found.append((Span(start, start + len(text), logit, end_logit=0.0, null_logit=0.0),) if start >= 0 else ())
-        return Reading(tuple(found), False)
+        return Reading(tuple(found), False, (len(question.split()),) * len(passages))
 
 
 @pytest.fixture
