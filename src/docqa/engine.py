@@ -6,37 +6,22 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from platformdirs import user_data_path
 
-from docqa import events, files
-from docqa.answers import rank, source
+from docqa import asking, events, files
+from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
-from docqa.explaining import explained
 from docqa.extract import is_plain_text
 from docqa.passages import headings, line_marks, place
 from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
-from docqa.records import (
-    Answer,
-    Candidate,
-    Document,
-    IndexReport,
-    Match,
-    Passage,
-    ReaderInfo,
-    Result,
-    Span,
-    Status,
-    Timing,
-    Verdict,
-)
+from docqa.reader.lengths import DEFAULT_EFFORT, PASSAGES
+from docqa.records import Candidate, Document, IndexReport, Match, Passage, Result, Status, Verdict
 from docqa.retriever import Retriever, SqliteRetriever
 from docqa.store import Known, Store
 from docqa.terms import ANALYSIS_VERSION, passage_terms
@@ -44,16 +29,10 @@ from docqa.workers import WorkerPool
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
-    from docqa.reader.lengths import LengthConfiguration
     from docqa.reader.reader import Precision, Reader
 
 PathLike = str | os.PathLike[str]
 
-# A question is a sentence or two; what is pasted beyond this finds everything and nothing.
-QUESTION_TERMS = 64
-# How many answers are given and how many passages read unless told otherwise.
-TOP = 5
-PASSAGES = 10
 # Files in this many bytes are not worth starting child processes for, unless a parser is needed.
 INLINE_BYTES = 8_000_000
 # What a child process is given at a time.
@@ -68,24 +47,6 @@ def default_library() -> Path:
     """Return where the library is unless told otherwise: `DOCQA_LIBRARY`, else the user's data folder."""
     named = os.environ.get("DOCQA_LIBRARY")
     return Path(named) if named else user_data_path("docqa", appauthor=False) / "library.docqa"
-
-
-class AskOptions(TypedDict, total=False):
-    """How a question is answered: `top` answers are given from the `passages` that match best.
-
-    `lengths` is the share of tokens that each of the reader's layers keeps, None for all of them. `filters`
-    say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the one from
-    which on answers were right at least a share `min_precision` of the time in calibration; by default the
-    one the reader's ranking advises. With `explain` every answer says why it stands where it does.
-    """
-
-    top: int
-    passages: int
-    lengths: LengthConfiguration | None
-    filters: Filters | None
-    min_confidence: float | None
-    min_precision: float | None
-    explain: bool
 
 
 class DocQA:
@@ -198,59 +159,11 @@ class DocQA:
         question has no words or a filter makes no sense, LibraryError or ReaderError if the library or the
         reader cannot be used.
         """
-        started = time.perf_counter()
-        top, lengths = options.get("top", TOP), options.get("lengths")
-        parsed = parse_question(question, options.get("filters"))
-        notices = []
-        if len(parsed.terms) > QUESTION_TERMS:
-            notices.append(f"the question is long: only its first {QUESTION_TERMS} different words were looked for")
-        count = options.get("passages", PASSAGES)
-        candidates = self._candidates(parsed, count)
-        if not candidates and parsed.phrases:
-            notices.append(
-                "no passage holds the words between quotation marks as they stand: they were looked for singly"
-            )
-            candidates = self._candidates(replace(parsed, phrases=()), count)
-        retrieved = time.perf_counter()
-        yield events.CandidatesFound(candidates)
+        return asking.ask_events(self, question, options)
 
-        reader, ranking = self.reader, self.ranking
-        least = _least_confidence(ranking, options.get("min_confidence"), options.get("min_precision"))
-        reading_started = time.perf_counter()
-        kept = lengths.shares if lengths else (1.0,) * reader.layers
-        explain = partial(explained, terms=parsed.terms[:QUESTION_TERMS], ranking=ranking, kept=kept)
-        spans: list[tuple[Span, ...]] = []
-        proposals: list[Proposal] = []
-        for part in _rounds(candidates):
-            reading = reader.read(parsed.text, [each.passage.text for each in part], lengths=lengths)
-            spans += reading.spans
-            proposals = propose(parsed.terms, candidates[: len(spans)], spans)
-            if len(spans) < len(candidates):
-                so_far = rank(proposals, ranking, top)
-                if so_far and so_far[0].confidence >= least:
-                    yield events.AnswersImproved(_checked(so_far, candidates), len(spans), len(candidates))
-        if candidates and reading.question_shortened:
-            notices.append("the question is long: the reader saw only its beginning")
-        answers = rank(proposals, ranking, top, explain if options.get("explain") else None)
-        answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
-        finished = time.perf_counter()
-        yield events.Answered(
-            Result(
-                question=question,
-                answers=answers,
-                passages=() if answers else tuple(map(_match, candidates[:top])),
-                library=str(self.library),
-                reader=ReaderInfo(reader.name, reader.precision, lengths.shares if lengths else None),
-                timing_ms=Timing(
-                    retrieve=1000 * (retrieved - started),
-                    read=1000 * (finished - reading_started),
-                    total=1000 * (finished - started),
-                ),
-                notices=tuple(notices),
-            )
-        )
-
-    def proposals(self, question: str, *, passages: int = PASSAGES, without: Iterable[str] = ()) -> list[Proposal]:
+    def proposals(
+        self, question: str, *, passages: int = PASSAGES[DEFAULT_EFFORT], without: Iterable[str] = ()
+    ) -> list[Proposal]:
         """Return all that competes to answer a question, unranked: what a ranking is fitted on.
 
         The reader reads the `passages` that match best, leaving out those that hold one of the texts `without`.
@@ -259,7 +172,7 @@ class DocQA:
         unwanted = tuple(without)
         candidates = [
             each
-            for each in self._candidates(parsed, passages + 2 * len(unwanted))
+            for each in self.candidates(parsed, passages + 2 * len(unwanted))
             if not any(text in each.passage.text for text in unwanted)
         ][:passages]
         reading = self.reader.read(parsed.text, [each.passage.text for each in candidates])
@@ -292,7 +205,7 @@ class DocQA:
 
     def search(self, question: str, *, top: int = 10, filters: Filters | None = None) -> tuple[Match, ...]:
         """Find the `top` passages that match a question best, by BM25 alone; the reader is not loaded."""
-        return tuple(map(_match, self._candidates(parse_question(question, filters), top)))
+        return tuple(map(match, self.candidates(parse_question(question, filters), top)))
 
     def documents(self, root: PathLike | None = None) -> list[Document]:
         """List the documents, or those at or below a folder or file, by path."""
@@ -373,7 +286,8 @@ class DocQA:
             store.set_setting(_ranking_setting(self.reader), ranking.to_json() if ranking else "")
         self._ranking = None
 
-    def _candidates(self, question: Question, count: int) -> tuple[Candidate, ...]:
+    def candidates(self, question: Question, count: int) -> tuple[Candidate, ...]:
+        """Find the `count` passages that match a question best, best first; equal ones by where they stand."""
         store = self._open()
         with store.snapshot():
             allowed = store.passage_ids(question.filters.accept) if question.filters else None
@@ -528,11 +442,6 @@ class _Tally:
         )
 
 
-def _rounds(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-    """Part the candidates into what is read together, the likeliest first."""
-    yield from (part for part in (candidates[:3], candidates[3:6], candidates[6:]) if part)
-
-
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
     """Sort hits of equal score by where they stand, which does not depend on the library's history."""
     if len({score for _, score in hits}) == len(hits):
@@ -543,28 +452,3 @@ def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple
 
 def _ranking_setting(reader: Reader) -> str:
     return f"ranking of {reader.name}"
-
-
-def _least_confidence(ranking: Ranking, confidence: float | None, precision: float | None) -> float:
-    """The confidence an answer must reach: as asked for, else as the ranking advises."""
-    asked = [confidence] if confidence is not None else []
-    if precision is not None:
-        asked.append(ranking.confidence_for(precision))
-    return max(asked, default=ranking.least_confidence)
-
-
-def _checked(answers: Sequence[Answer], candidates: Sequence[Candidate]) -> tuple[Answer, ...]:
-    """Note for every source whether its file is still what was indexed."""
-    documents = {each.passage.document.path: each.passage.document for each in candidates}
-    states = {
-        path: files.state(documents[path]) for path in {each.path for answer in answers for each in answer.sources}
-    }
-    return tuple(
-        replace(answer, sources=tuple(replace(each, state=states[each.path]) for each in answer.sources))
-        for answer in answers
-    )
-
-
-def _match(candidate: Candidate) -> Match:
-    whole = (0, len(candidate.passage.text))
-    return Match(source(candidate.passage, whole, whole), candidate.score)
