@@ -127,7 +127,9 @@ class History:
 def matching(entries: Iterable[Asked], wanted: str) -> list[Asked]:
     """Return the entries whose question or answer holds all words of `wanted`, whatever the case."""
     words = wanted.casefold().split()
-    return [each for each in entries if all(word in f"{each.question}\n{each.answer or ''}".casefold() for word in words)]
+    return [
+        each for each in entries if all(word in f"{each.question}\n{each.answer or ''}".casefold() for word in words)
+    ]
 
 
 def _asked(line: str) -> Asked | None:

@@ -89,8 +89,9 @@ def restrictions(question: str) -> list[Restriction]:
     """Find what restricts a question, in order; values are not checked."""
     found = [Restriction(_kind(match[1]), match[0], *match.span()) for match in _FILTER.finditer(question)]
     rest = _FILTER.sub(_blank, question)
-    for match in _PHRASE.finditer(rest):
-        found.append(Restriction("without" if match[1] else "phrase", match[0], *match.span()))
+    found += [
+        Restriction("without" if match[1] else "phrase", match[0], *match.span()) for match in _PHRASE.finditer(rest)
+    ]
     rest = _PHRASE.sub(_blank, rest)
     found += [Restriction("without", match[0], *match.span()) for match in _EXCLUDED.finditer(rest)]
     return sorted(found, key=lambda each: each.start)

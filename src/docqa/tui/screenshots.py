@@ -69,15 +69,9 @@ async def settled(pilot: Pilot[None]) -> None:
     """Wait until timers have fired and nothing is being searched, read or drawn any more."""
     for _ in range(2):
         await pilot.pause(0.15)
-        while any(
-            worker.is_running and worker.group != "greet" for worker in pilot.app.workers if not _waits(worker.name)
-        ):
+        # Workers of the group `person` wait for somebody, not for the machine.
+        while any(worker.is_running and worker.group != "person" for worker in pilot.app.workers):
             await pilot.pause(0.05)
-
-
-def _waits(worker: str) -> bool:
-    """Whether a worker waits for the person, not for the machine."""
-    return worker in ("action_add_folder", "action_sample", "action_remove", "_greet")
 
 
 def _keys(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import cleandoc
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import HorizontalScroll
@@ -12,7 +12,9 @@ from textual.message import Message
 from textual.widgets import Static
 
 from docqa.display import one_line
-from docqa.questions import Restriction, restrictions
+
+if TYPE_CHECKING:
+    from docqa.questions import Restriction
 
 
 class Chip(Static, can_focus=True):
@@ -58,6 +60,8 @@ class Chips(HorizontalScroll, can_focus=False):
 
     async def show(self, question: str) -> None:
         """Show what restricts a question."""
+        from docqa.questions import restrictions
+
         found = restrictions(question)
         if found == self._shown:
             return

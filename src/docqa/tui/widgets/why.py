@@ -17,8 +17,8 @@ from docqa.records import Answer, Explanation, Match
 from docqa.tui.content import bar
 from docqa.tui.messages import Item
 
-LABEL_CELLS = 10
-NAME_CELLS = 12
+LABEL_CELLS = 11
+NAME_CELLS = 14
 
 
 class WhyPanel(VerticalScroll):
@@ -56,7 +56,7 @@ class WhyPanel(VerticalScroll):
         self._draw()
 
     def _draw(self) -> None:
-        cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 9))
+        cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
         match self._item:
             case Answer(explanation=Explanation() as why) as answer:
                 lines = [*_terms(why.terms, self._terms, answer.retriever_score), *_explanation(why, cells)]
@@ -87,8 +87,8 @@ def _explanation(why: Explanation, cells: int) -> Iterator[Content]:
     yield from _bars("ranking", [*evidence, ("score", why.score)], cells, sign="+")
     for number, share in enumerate(why.kept):
         name = Content(f"{f'layer {number + 1}':<{NAME_CELLS}}")
-        told = Content.assemble(name, bar(share, cells, "$text-accent"), f" {share:5.0%} of tokens")
-        yield _line("" if number else "kept", told)
+        told = Content.assemble(name, bar(share, cells, "$text-accent"), f" {share:6.0%}")
+        yield _line("" if number else "tokens", told)
 
 
 def _bars(label: str, values: Sequence[tuple[str, float]], cells: int, sign: str) -> Iterator[Content]:
