@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from docqa.errors import LibraryBusy, LibraryError
 from docqa.records import Document, Mark
-from docqa.store import APPLICATION_ID, CHUNK_CHARACTERS, SCHEMA_VERSION, Store
+from docqa.store import APPLICATION_ID, CHUNK_CHARACTERS, SCHEMA_VERSION, SkippedRow, Store
 
 
 def document(path: str = "/folder/a.txt", **changes: object) -> Document:
@@ -118,9 +118,10 @@ def test_ids_are_never_given_twice(store: Store) -> None:
 
 def test_skipped_files_are_remembered_until_forgotten(store: Store) -> None:
     for path in ("/a/x", "/a/caf\udce9", "/b"):
-        store.skip(path, "why")
-    store.forget_skipped("/a")
-    assert store.skipped() == [("/b", "why")]
+        store.skip(path, SkippedRow("why"))
+    store.skip("/b", SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these"))
+    store.forget_skipped(store.skipped("/a"))
+    assert store.skipped() == {"/b": SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these")}
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
@@ -344,7 +345,7 @@ def use(store: Store) -> None:
         store.documents()
         store.skipped()
         with store.transaction():
-            store.skip("/x", "y")
+            store.skip("/x", SkippedRow("y"))
         if findings := store.check():
             raise store._damaged(findings[0])
 

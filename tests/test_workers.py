@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from docqa.workers import WorkerPool
 
@@ -25,6 +26,14 @@ def work(item: str) -> str:
             time.sleep(600)
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "compute":
+            while True:
+                pass
+        case "busy":
+            end = time.process_time() + float(argument)
+            while time.process_time() < end:
+                pass
+            return str(os.getpid())
         case "eat":
             return str(len(bytearray(8 << 30)))
         case "once" if not os.path.exists(argument):
@@ -37,8 +46,8 @@ def note(item: str, reason: str) -> str:
     return f"{item}: {reason}"
 
 
-def pool(**options: float) -> WorkerPool[str, str]:
-    return WorkerPool(work, note, workers=2, **options)
+def pool(**options: Any) -> WorkerPool[str, str]:
+    return WorkerPool(work, note, **{"workers": 2, **options})
 
 
 def chunks(*items: str, size: int = 2) -> Iterator[list[str]]:
@@ -46,7 +55,7 @@ def chunks(*items: str, size: int = 2) -> Iterator[list[str]]:
         yield list(items[start : start + size])
 
 
-def results(*items: str, size: int = 2, **options: float) -> list[str]:
+def results(*items: str, size: int = 2, **options: Any) -> list[str]:
     return [result for chunk in pool(**options).map(chunks(*items, size=size)) for result in chunk]
 
 
@@ -64,6 +73,23 @@ def test_a_crash_costs_only_the_item_that_caused_it() -> None:
 
 def test_a_hanging_item_is_given_up() -> None:
     assert results("hang", "echo a", timeout_s=2.0) == ["hang: not read within 2 seconds", "a"]
+
+
+def test_computing_is_limited_for_each_item() -> None:
+    told = "compute: takes more than 1 seconds of computing"
+    assert results("echo a", "compute", "echo b", size=3, cpu_s=1.0) == ["a", told, "b"]
+
+
+def test_what_was_computed_before_does_not_count() -> None:
+    # All in one child: together they would exceed what one may take.
+    assert len(set(results(*["busy 0.4"] * 6, size=6, cpu_s=1.0, workers=1))) == 1
+
+
+def test_some_items_are_worth_more_patience() -> None:
+    told = "compute: takes more than 1 seconds of computing"
+    done = results("busy 2.5", "compute", size=1, cpu_s=1.0, patience=lambda item: 4.0 if "busy" in item else 1.0)
+    assert done[0].isdigit()
+    assert done[1] == told
 
 
 def test_memory_is_limited() -> None:

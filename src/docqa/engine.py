@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from platformdirs import user_data_path
 
-from docqa import asking, events, files
+from docqa import asking, events, files, health, indexing, roots
 from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
-from docqa.extract import is_plain_text
-from docqa.passages import headings, line_marks, place
-from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
 from docqa.reader.lengths import DEFAULT_EFFORT, PASSAGES
-from docqa.records import Candidate, Document, IndexReport, Match, Passage, Result, Status, Verdict
-from docqa.retriever import Retriever, SqliteRetriever
-from docqa.store import Known, Store
-from docqa.terms import ANALYSIS_VERSION, passage_terms
-from docqa.workers import WorkerPool
+from docqa.records import (
+    Candidate,
+    Document,
+    Health,
+    IndexReport,
+    Match,
+    Passage,
+    Result,
+    Root,
+    Status,
+    Verdict,
+)
+from docqa.retriever import SqliteRetriever
+from docqa.store import Store
+from docqa.terms import ANALYSIS_VERSION
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
@@ -33,20 +39,25 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
-# Files in this many bytes are not worth starting child processes for, unless a parser is needed.
-INLINE_BYTES = 8_000_000
-# What a child process is given at a time.
-CHUNK_BYTES = 1_000_000
-CHUNK_FILES = 64
-# One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
-BATCH_CHARACTERS = 4_000_000
-BATCH_FILES = 500
-
 
 def default_library() -> Path:
     """Return where the library is unless told otherwise: `DOCQA_LIBRARY`, else the user's data folder."""
     named = os.environ.get("DOCQA_LIBRARY")
     return Path(named) if named else user_data_path("docqa", appauthor=False) / "library.docqa"
+
+
+class IndexOptions(TypedDict, total=False):
+    """How folders are gone through.
+
+    Where `include` or `exclude` are given they become the patterns of the paths, as of `docqa.records.Root`.
+    With `prune` the documents of roots that are not there are removed and the roots forgotten. With `retry`
+    the files that could not be read are tried again, though they have not changed.
+    """
+
+    include: Sequence[str]
+    exclude: Sequence[str]
+    prune: bool
+    retry: bool
 
 
 class DocQA:
@@ -81,68 +92,63 @@ class DocQA:
 
     # --- index
 
-    def index(self, paths: Iterable[PathLike]) -> IndexReport:
+    def index(self, paths: Iterable[PathLike] | None = None, **options: Unpack[IndexOptions]) -> IndexReport:
         """Bring the library up to date with folders and files, making it if need be; see `index_events`."""
-        *_, last = self.index_events(paths)
+        *_, last = self.index_events(paths, **options)
         assert isinstance(last, events.IndexFinished)
         return last.report
 
-    def index_events(self, paths: Iterable[PathLike]) -> Generator[events.IndexEvent]:
+    def index_events(
+        self, paths: Iterable[PathLike] | None = None, **options: Unpack[IndexOptions]
+    ) -> Generator[events.IndexEvent]:
         """Bring the library up to date with folders and files, telling what happens as it happens.
 
-        New and changed files are read; documents whose files have gone, or can no longer be read, are
-        removed; what lies outside `paths` is left alone. A document's event follows its commit, so a run that
-        is stopped anywhere loses the batch in hand at most, and the next run resumes. The last event is
-        IndexFinished. UsageError if a path does not exist, LibraryBusy if another process is indexing.
+        The paths become roots of the library; without paths, all its roots are gone through. New and changed
+        files are read, moved ones keep their passages; documents whose files have gone, or can no longer be
+        read, are removed, but those of a root that is not there at all are kept. What lies outside `paths` is
+        left alone. A document's event follows its commit, so a run that is stopped anywhere loses the batch in
+        hand at most, and the next run resumes. The last event is IndexFinished. UsageError if a path does not
+        exist or there is no root, LibraryBusy if another process is indexing.
         """
-        started = time.perf_counter()
-        roots = [os.path.realpath(path) for path in paths]
-        walk = files.walk(roots)
-        store = self._open(create=True)
-        tally = _Tally()
+        named = None if paths is None else [files.resolve(path) for path in paths]
+        patterns = _patterns(options)
+        store = self._open(create=named is not None)
         with store.writing():
-            for event in self._index(store, roots, walk):
-                tally.count(event)
-                yield event
-        yield events.IndexFinished(tally.report(store, time.perf_counter() - started))
+            with store.transaction():
+                for path in named or ():
+                    roots.remember(store, path, patterns)
+                plan = roots.plan(store, named)
+            yield from indexing.index(store, plan, prune=options.get("prune", False), retry=options.get("retry", False))
 
-    def _index(
-        self, store: Store, roots: Sequence[str], walk: Iterable[files.FoundFile | files.SkippedFile]
-    ) -> Iterator[events.IndexEvent]:
-        found: list[files.FoundFile] = []
-        skipped: list[events.FileSkipped] = []
-        for entry in walk:
-            if isinstance(entry, files.SkippedFile):
-                skipped.append(events.FileSkipped(entry.path, entry.reason, 0))
-            elif not self._is_own(entry.path):
-                found.append(entry)
-        yield events.FilesFound(len(found), sum(file.size for file in found))
-        yield from skipped
+    def roots(self) -> list[Root]:
+        """List the folders and files that the library is kept current with, by path."""
+        return roots.listed(self._open())
 
-        known = {path: entry for root in roots for path, entry in store.known(root).items()}
-        present = set()
-        for batch in _batches(_outcomes(found, known)):
-            for event in _write(store, batch, known):
-                if isinstance(event, events.FileSkipped):
-                    skipped.append(event)
-                else:
-                    present.add(event.path)
-                yield event
+    def add_root(self, path: PathLike, *, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        """Make a folder or file a root, or give a root these patterns instead of those it has; read nothing yet.
 
-        gone = sorted(set(known) - present)
-        with store.transaction():
-            retriever = SqliteRetriever(store)
-            for path in gone:
-                _remove(store, retriever, known[path].document_id)
-            retriever.commit()
-            for root in roots:
-                store.forget_skipped(root)
-            for skip in skipped:
-                store.skip(skip.path, skip.reason)
-        yield from map(events.FileRemoved, gone)
+        UsageError if the path does not exist or a pattern makes no sense.
+        """
+        root, patterns = files.resolve(path), roots.Patterns(tuple(include), tuple(exclude))
+        store = self._open(create=True)
+        with store.writing(), store.transaction():
+            roots.remember(store, root, patterns)
 
-    def _is_own(self, path: str) -> bool:
-        return path in {f"{self.library}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+    def remove_root(self, path: PathLike, *, keep: bool = False) -> list[str]:
+        """Forget a root; its documents leave the library unless `keep`. Return the paths of those that left.
+
+        UsageError if there is no such root.
+        """
+        store = self._open()
+        root = os.path.realpath(path)
+        with store.writing():
+            if root not in {each.path for each in store.roots()}:
+                raise UsageError(f"{os.fspath(path)!s} is none of the library's folders; docqa roots lists them")
+            if not keep:
+                return indexing.remove(store, root)
+            with store.transaction():
+                store.forget_root(root)
+            return []
 
     # --- ask
 
@@ -232,19 +238,20 @@ class DocQA:
             return Passage(0, store.document(known.document_id), start, end, text, marks)
 
     def remove(self, root: PathLike) -> list[str]:
-        """Remove the documents at or below a path from the library, not from the disk; return their paths."""
-        store, path = self._open(), os.path.realpath(root)
-        with store.writing(), store.transaction():
-            known = store.known(path)
-            retriever = SqliteRetriever(store)
-            for entry in known.values():
-                _remove(store, retriever, entry.document_id)
-            retriever.commit()
-            store.forget_skipped(path)
-        return sorted(known)
+        """Remove the documents at or below a path from the library, not from the disk; return their paths.
 
-    def status(self) -> Status:
-        """Tell what the library holds and whether it is sound; reads the whole file."""
+        They stay out: roots at or below the path are forgotten, and one further up gets a pattern that excludes it.
+        """
+        store = self._open()
+        with store.writing():
+            return indexing.remove(store, os.path.realpath(root))
+
+    def health(self) -> Health:
+        """Look at the library thoroughly, and at its documents' files; reads the whole library file."""
+        return health.examine(self._open())
+
+    def status(self, *, check: bool = True) -> Status:
+        """Tell what the library holds and, unless `check` is false, whether it is sound: that reads the whole file."""
         store = self._open()
         counts = store.counts()
         return Status(
@@ -253,9 +260,9 @@ class DocQA:
             documents=counts["documents"],
             passages=counts["passages"],
             characters=counts["characters"],
-            skipped=tuple(store.skipped()),
+            skipped=tuple((path, row.reason) for path, row in store.skipped().items()),
             remarks=tuple((path, remark) for path, remarks in store.remarks().items() for remark in remarks),
-            problems=tuple(store.check() + SqliteRetriever(store).check()),
+            problems=tuple(store.check() + SqliteRetriever(store).check()) if check else None,
         )
 
     # --- the gold set
@@ -317,129 +324,9 @@ class DocQA:
         return self._store
 
 
-def _outcomes(found: Iterable[files.FoundFile], known: Mapping[str, Known]) -> Iterator[Outcome]:
-    """Prepare the files whose size or time has changed; what needs a parser is read in child processes."""
-    changed: list[Task] = []
-    for file in found:
-        earlier = known.get(file.path)
-        if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
-            yield Same(file.path, file.size, file.mtime_ns)
-        else:
-            changed.append(Task(file, earlier.sha256 if earlier is not None else None))
-    if sum(task.file.size for task in changed) <= INLINE_BYTES:
-        plain = [task for task in changed if is_plain_text(task.file.path)]
-        changed = [task for task in changed if not is_plain_text(task.file.path)]
-        yield from map(prepare, plain)
-    if changed:
-        for outcomes in WorkerPool(prepare, failed).map(_chunks(changed)):
-            yield from outcomes
-
-
-def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
-    """Group small files, so that handing them over costs little."""
-    chunk: list[Task] = []
-    size = 0
-    for task in tasks:
-        chunk.append(task)
-        size += task.file.size
-        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
-    """Group outcomes into transactions."""
-    batch: list[Outcome] = []
-    characters = 0
-    for outcome in outcomes:
-        batch.append(outcome)
-        if isinstance(outcome, Prepared):
-            characters += outcome.document.characters
-        if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
-
-
-def _write(
-    store: Store, batch: Sequence[Outcome], known: Mapping[str, Known]
-) -> list[events.FileIndexed | events.FileUnchanged | events.FileSkipped]:
-    """Commit a batch; return what became of its files."""
-    written: list[events.FileIndexed | events.FileUnchanged | events.FileSkipped] = []
-    with store.transaction():
-        retriever = SqliteRetriever(store)
-        for outcome in batch:
-            earlier = known.get(outcome.document.path if isinstance(outcome, Prepared) else outcome.path)
-            match outcome:
-                case Failed(path, reason, size):
-                    written.append(events.FileSkipped(path, reason, size))
-                case Same(path, size, mtime_ns):
-                    if earlier is not None and earlier.mtime_ns != mtime_ns:
-                        store.touch_document(earlier.document_id, size, mtime_ns)
-                    written.append(events.FileUnchanged(path, size))
-                case Prepared(document, extraction):
-                    if earlier is not None:
-                        _remove(store, retriever, earlier.document_id)
-                    _add(store, retriever, outcome)
-                    written.append(
-                        events.FileIndexed(document.path, document.passages, document.size, extraction.remarks)
-                    )
-        retriever.commit()
-    return written
-
-
-def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
-    extraction, bounds = prepared.extraction, prepared.bounds
-    marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
-    document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)
-    for passage_id, (start, end), heading in zip(
-        store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
-    ):
-        retriever.add(passage_id, passage_terms(prepared.document.path, heading, extraction.text[start:end]))
-
-
-def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
-    for passage in store.passages_of(document_id):
-        heading = place(passage, passage.start).heading or ""
-        retriever.delete(passage.id, passage_terms(passage.document.path, heading, passage.text))
-    store.remove_document(document_id)
-
-
-class _Tally:
-    """Counts the events of an index run."""
-
-    def __init__(self) -> None:
-        self._indexed = self._unchanged = self._removed = self._bytes = 0
-        self._skipped: list[tuple[str, str]] = []
-
-    def count(self, event: events.IndexEvent) -> None:
-        match event:
-            case events.FileIndexed(size=size):
-                self._indexed += 1
-                self._bytes += size
-            case events.FileUnchanged():
-                self._unchanged += 1
-            case events.FileRemoved():
-                self._removed += 1
-            case events.FileSkipped(path, reason):
-                self._skipped.append((path, reason))
-
-    def report(self, store: Store, seconds: float) -> IndexReport:
-        counts = store.counts()
-        return IndexReport(
-            library=str(store.path),
-            indexed=self._indexed,
-            unchanged=self._unchanged,
-            removed=self._removed,
-            skipped=tuple(sorted(self._skipped)),
-            bytes=self._bytes,
-            documents=counts["documents"],
-            passages=counts["passages"],
-            seconds=seconds,
-        )
+def _patterns(options: IndexOptions) -> roots.Patterns | None:
+    include, exclude = tuple(options.get("include", ())), tuple(options.get("exclude", ()))
+    return roots.Patterns(include, exclude) if include or exclude else None
 
 
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:

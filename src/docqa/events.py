@@ -50,13 +50,29 @@ class FileRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class FileMoved:
+    """A document's file has another path now, `old_path` before; its passages were kept."""
+
+    path: str
+    old_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootGone:
+    """A root is not there, like a disk that is not at hand; its documents are kept as they were indexed."""
+
+    path: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexFinished:
     """The run is over."""
 
     report: IndexReport
 
 
-IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | IndexFinished
+IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | FileMoved | RootGone | IndexFinished
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
@@ -31,6 +32,9 @@ _ATTEMPTS = 2
 _OPEN_FLAGS = os.O_RDONLY
 for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
     _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+# Names in a folder that say something about all that lies in it.
+_TELLING_NAMES = (".gitignore", ".docqaignore", "pyvenv.cfg")
 
 _IGNORED_NAMES = """
     .git .hg .svn .bzr _darcs
@@ -79,18 +83,60 @@ class FileContent:
     sha256: str
 
 
-def walk(roots: Sequence[str | os.PathLike[str]], *, max_bytes: int = MAX_BYTES) -> Iterator[FoundFile | SkippedFile]:
-    """Find the files below `roots` (folders or single files): depth first, by the bytes of their names.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a walk begins: at `path`, which is `root` or lies below it, by the rules that hold from `root` on.
+
+    Of what lies below the root, only the files that one of the patterns `include` matches are found, if there
+    are any, and nothing that one of `exclude` matches. The patterns are those of `.gitignore`, from the root on.
+    """
+
+    path: str
+    root: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+def walk(
+    starts: Sequence[str | os.PathLike[str] | Start], *, apart: Iterable[str] = (), max_bytes: int = MAX_BYTES
+) -> Iterator[FoundFile | SkippedFile]:
+    """Find the files below `starts` (folders or single files): depth first, by the bytes of their names.
 
     `.gitignore` and `.docqaignore` files apply from the folder that holds them downwards, after docqa's own
     rules; what they exclude is left out without a word. What looks like a secret is reported instead, and
     only a `.docqaignore` can take it back in. A file named as a root is exempt from every rule. No symbolic
-    link is followed but a root itself, and no file is found twice.
+    link is followed but a root itself, and no file is found twice. A root below another, and likewise any path
+    among `apart`, is left out of the walk of the outer one: it has rules of its own.
 
-    Raises `UsageError` at the call, before anything is walked, if a root does not exist.
+    Raises `UsageError` at the call, before anything is walked, if a path that is not a `Start` does not exist.
     """
-    resolved = list(dict.fromkeys(map(_resolve, roots)))
-    return _Walk(resolved, max_bytes).run()
+    resolved = [each if isinstance(each, Start) else _whole(resolve(each)) for each in starts]
+    return _Walk(list(dict.fromkeys(resolved)), frozenset(apart), max_bytes).run()
+
+
+def _whole(root: str) -> Start:
+    return Start(root, root)
+
+
+def leads_to(root: Start, path: str) -> bool:
+    """Whether a walk of a root would get to `path`, a file or folder below it."""
+    walk = _Walk([root], frozenset(), MAX_BYTES)
+    admitted, rules = walk.approach(replace(root, path=path))
+    return admitted and isinstance(walk.admitted(path, rules), os.stat_result)
+
+
+def check_patterns(patterns: Iterable[str]) -> None:
+    """Raise `UsageError` if one of the patterns for a root can match nothing."""
+    for pattern in patterns:
+        if not _is_pattern(pattern) or pattern.startswith("#"):
+            raise UsageError(f"{pattern!r} is not a pattern; write one as in .gitignore, such as '*.pdf' or drafts/")
+
+
+def pattern_for(root: str, path: str) -> str:
+    """Write the pattern that matches exactly one path below a root."""
+    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    escaped = re.sub(r"([\\*?\[\]!# ])", r"\\\1", relative)
+    return f"/{escaped}"
 
 
 def read(path: str, *, max_bytes: int) -> FileContent:
@@ -125,12 +171,12 @@ def state(document: Document) -> FileState:
 
 def is_secret(path: str) -> bool:
     """Whether a path inside an archive looks like a secret, or lies in a folder that does."""
-    return any(_matches(_SENSITIVE, each) for each in _upwards(path))
+    return any(_SENSITIVE.have(each) for each in _upwards(path))
 
 
 def is_ignored(path: str) -> bool:
     """Whether docqa's own rules leave a path inside an archive out, or a folder that it lies in."""
-    return any(_matches(_IGNORED, each) for each in _upwards(path))
+    return any(_IGNORED.have(each) for each in _upwards(path))
 
 
 def _upwards(path: str) -> Iterator[str]:
@@ -139,7 +185,8 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def _resolve(root: str | os.PathLike[str]) -> str:
+def resolve(root: str | os.PathLike[str]) -> str:
+    """Return the absolute path, links resolved; raises `UsageError` if there is nothing there."""
     path = os.fsdecode(root)
     try:
         return os.path.realpath(path, strict=True)
@@ -148,48 +195,69 @@ def _resolve(root: str | os.PathLike[str]) -> str:
 
 
 class _Walk:
-    """One walk over all roots: it remembers which folders it has entered."""
+    """One walk over all starts: it remembers which folders it has entered."""
 
-    def __init__(self, roots: Sequence[str], max_bytes: int) -> None:
-        self._roots = roots
+    def __init__(self, starts: Sequence[Start], apart: frozenset[str], max_bytes: int) -> None:
+        self._starts = starts
         self._max_bytes = max_bytes
-        self._named = {root for root in roots if not os.path.isdir(root)}
+        self._user = os.geteuid() if hasattr(os, "geteuid") else -1
+        self._apart = apart | {start.root for start in starts}
         self._entered: dict[tuple[int, int], str] = {}
 
     def run(self) -> Iterator[FoundFile | SkippedFile]:
-        for root in self._roots:
-            if root in self._named:
-                yield self._examine(root)
+        for start in self._starts:
+            if start.path == start.root and not os.path.isdir(start.root):
+                yield self._examine(start.root, _status(start.root))
             else:
-                yield from self._descend(root)
+                yield from self._descend(start)
 
-    def _descend(self, root: str) -> Iterator[FoundFile | SkippedFile]:
+    def approach(self, start: Start) -> tuple[bool, _Rules]:
+        """Gather the rules from the root down to where the walk begins; False if they do not lead there."""
+        rules = _Rules.of_root(start)
+        steps = Path(start.path).relative_to(start.root).parts
+        for number in range(len(steps)):
+            folder = os.path.join(start.root, *steps[:number])
+            status = self.admitted(folder, rules) if number else _status(folder)
+            if not isinstance(status, os.stat_result) or not stat.S_ISDIR(status.st_mode):
+                return False, rules
+            names = [name for name in _TELLING_NAMES if os.path.lexists(os.path.join(folder, name))]
+            if number and "pyvenv.cfg" in names:
+                return False, rules
+            rules = rules.inside(folder, names)
+        return True, rules
+
+    def admitted(self, path: str, rules: _Rules) -> os.stat_result | SkippedFile | None:
+        """Look at a path below a root unless it is left out; None if that goes without a word."""
+        if path in self._apart:
+            return None
+        status = _status(path)
+        if isinstance(status, SkippedFile):
+            return status
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if rules.are_secret(path, is_folder=is_folder):
+            return SkippedFile(path, "looks like a secret")
+        return None if rules.exclude(path, is_folder=is_folder) else status
+
+    def _descend(self, start: Start) -> Iterator[FoundFile | SkippedFile]:
+        leads_there, rules = self.approach(start)
         # A stack instead of recursion: a path can hold more folders than Python has frames.
-        pending: list[tuple[str, _Rules | None]] = [(root, None)]
+        pending = [(start.path, rules)] if leads_there else []
         while pending:
             path, rules = pending.pop()
-            if path in self._named:
-                continue  # found at its own root, whatever the rules here say
-            try:
-                status = os.lstat(path)
-            except OSError as error:
-                yield SkippedFile(path, _reason(error))
+            status = _status(path) if path == start.root else self.admitted(path, rules)
+            if status is None:
                 continue
-            is_folder = stat.S_ISDIR(status.st_mode)
-            if rules is not None and rules.are_secret(path, is_folder=is_folder):
-                yield SkippedFile(path, "looks like a secret")
-                continue
-            if rules is not None and rules.exclude(path, is_folder=is_folder):
-                continue
-            if not is_folder:
+            if isinstance(status, SkippedFile):
+                yield status
+            elif not stat.S_ISDIR(status.st_mode):
                 yield self._examine(path, status)
-                continue
-            entries = self._enter(path, status, is_root=rules is None)
-            if isinstance(entries, SkippedFile):
-                yield entries
-            elif entries:
-                inner = _Rules.of_folder(path, entries, rules)
-                pending += [(os.path.join(path, name), inner) for name in reversed(entries)]
+            else:
+                entries = self._enter(path, status, is_root=path == start.root)
+                if isinstance(entries, SkippedFile):
+                    yield entries
+                elif entries:
+                    inner, folder = rules.inside(path, entries), os.path.join(path, "")
+                    pending += [(folder + name, inner) for name in reversed(entries)]
 
     def _enter(self, path: str, status: os.stat_result, *, is_root: bool) -> list[str] | SkippedFile:
         """List the folder's names in order; none if it was walked before or is a virtual environment."""
@@ -204,18 +272,24 @@ class _Walk:
             return SkippedFile(path, _reason(error))
         return [] if "pyvenv.cfg" in names and not is_root else names
 
-    def _examine(self, path: str, status: os.stat_result | None = None) -> FoundFile | SkippedFile:
-        try:
-            status = status or os.lstat(path)
-        except OSError as error:
-            return SkippedFile(path, _reason(error))
+    def _examine(self, path: str, status: os.stat_result | SkippedFile) -> FoundFile | SkippedFile:
+        if isinstance(status, SkippedFile):
+            return status
         if not stat.S_ISREG(status.st_mode):
             return SkippedFile(path, _kind(status.st_mode))
         if status.st_size > max(self._max_bytes, 0):
             return SkippedFile(path, _too_large(self._max_bytes))
-        if not os.access(path, os.R_OK):
+        # One's own files say by themselves whether one may read them.
+        if not (status.st_uid == self._user and status.st_mode & stat.S_IRUSR) and not os.access(path, os.R_OK):
             return SkippedFile(path, "permission denied")
         return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+
+
+def _status(path: str) -> os.stat_result | SkippedFile:
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        return SkippedFile(path, _reason(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +328,30 @@ class _IgnoreFile:
 
 
 @dataclass(frozen=True, slots=True)
+class _Selection:
+    """What the person who named a root wants of it."""
+
+    root: str
+    include: GitIgnoreSpec | None
+    exclude: GitIgnoreSpec | None
+
+    @classmethod
+    def of(cls, start: Start) -> _Selection | None:
+        if not start.include and not start.exclude:
+            return None
+        include, exclude = (
+            GitIgnoreSpec.from_lines(lines) if lines else None for lines in (start.include, start.exclude)
+        )
+        return cls(start.root, include, exclude)
+
+    def leaves_out(self, path: str, *, is_folder: bool) -> bool:
+        relative = _relative(path, self.root, is_folder=is_folder)
+        if self.exclude is not None and self.exclude.match_file(relative):
+            return True
+        return self.include is not None and not is_folder and not self.include.match_file(relative)
+
+
+@dataclass(frozen=True, slots=True)
 class _Rules:
     """The ignore files of one folder, the stronger first, and those of the folders above it."""
 
@@ -261,34 +359,38 @@ class _Rules:
     gitignore: _IgnoreFile | None
     docqaignore: _IgnoreFile | None
     above: _Rules | None
+    selection: _Selection | None
 
     @classmethod
-    def of_folder(cls, folder: str, names: Sequence[str], above: _Rules | None) -> _Rules:
-        """Gather the rules that hold for what lies in `folder`, whose entries are `names`."""
+    def of_root(cls, start: Start) -> _Rules:
+        """Make the rules that hold before any ignore file is read."""
+        return cls(start.root, None, None, None, _Selection.of(start))
+
+    def inside(self, folder: str, names: Sequence[str]) -> _Rules:
+        """Return the rules that hold for what lies in `folder`, whose entries are `names`."""
         own = [
             _IgnoreFile.load(os.path.join(folder, name)) if name in names else None
             for name in (".gitignore", ".docqaignore")
         ]
-        if above is not None and own == [None, None]:
-            return above
-        return cls(folder, own[0], own[1], above)
+        return self if own == [None, None] else _Rules(folder, own[0], own[1], self, self.selection)
 
     def exclude(self, path: str, *, is_folder: bool) -> bool:
-        """Whether the path is left out; the innermost ignore file that speaks of it decides."""
+        """Whether the path is left out; after the root's own patterns, the innermost ignore file decides."""
+        if self.selection is not None and self.selection.leaves_out(path, is_folder=is_folder):
+            return True
         for level in self._levels():
-            relative = level._relative(path, is_folder=is_folder)
-            for ignore_file in (level.docqaignore, level.gitignore):
-                verdict = ignore_file.excludes(relative) if ignore_file is not None else None
+            for ignore_file in filter(None, (level.docqaignore, level.gitignore)):
+                verdict = ignore_file.excludes(_relative(path, level.folder, is_folder=is_folder))
                 if verdict is not None:
                     return verdict
-        return _matches(_IGNORED, path)
+        return _IGNORED.have(path)
 
     def are_secret(self, path: str, *, is_folder: bool) -> bool:
         """Whether the path looks like a secret that no `.docqaignore` takes back in by name."""
-        if not _matches(_SENSITIVE, path):
+        if not _SENSITIVE.have(path):
             return False
         return not any(
-            level.docqaignore.names_exception(level._relative(path, is_folder=is_folder))
+            level.docqaignore.names_exception(_relative(path, level.folder, is_folder=is_folder))
             for level in self._levels()
             if level.docqaignore is not None
         )
@@ -299,9 +401,10 @@ class _Rules:
             yield level
             level = level.above
 
-    def _relative(self, path: str, *, is_folder: bool) -> str:
-        relative = path[len(self.folder) :].lstrip(os.sep).replace(os.sep, "/")
-        return f"{relative}/" if is_folder else relative
+
+def _relative(path: str, folder: str, *, is_folder: bool) -> str:
+    relative = path[len(folder) :].lstrip(os.sep).replace(os.sep, "/")
+    return f"{relative}/" if is_folder else relative
 
 
 def _is_pattern(line: str) -> bool:
@@ -315,19 +418,44 @@ def _is_pattern(line: str) -> bool:
     return True
 
 
-def _any_of(patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(map(fnmatch.translate, patterns.split())))
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names, or parts of names, in lower case; with them every file of a walk is compared, so they are sorted."""
+
+    whole: frozenset[str]
+    beginnings: tuple[str, ...]
+    endings: tuple[str, ...]
+    in_folders: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, patterns: str) -> _Names:
+        """Sort patterns with at most one star, which stands at an end, or one slash after a folder's name."""
+        whole, beginnings, endings, in_folders = set(), [], [], set()
+        for pattern in patterns.split():
+            folder, _, name = pattern.rpartition("/")
+            if folder:
+                in_folders.add((folder, name))
+            elif pattern.startswith("*"):
+                endings.append(pattern[1:])
+            elif pattern.endswith("*"):
+                beginnings.append(pattern[:-1])
+            else:
+                whole.add(pattern)
+        return cls(frozenset(whole), tuple(beginnings), tuple(endings), frozenset(in_folders))
+
+    def have(self, path: str) -> bool:
+        """Whether the last part of a path is among the names, whatever the case of its letters."""
+        folder, _, name = path.replace(os.sep, "/").lower().rpartition("/")
+        return (
+            name in self.whole
+            or name.startswith(self.beginnings)
+            or name.endswith(self.endings)
+            or (bool(self.in_folders) and (folder.rpartition("/")[2], name) in self.in_folders)
+        )
 
 
-_IGNORED = _any_of(_IGNORED_NAMES)
-_SENSITIVE = _any_of(_SENSITIVE_NAMES)
-
-
-def _matches(patterns: re.Pattern[str], path: str) -> bool:
-    """Whether the last part of the path matches, or its last two; the case of letters does not count."""
-    folder, name = os.path.split(path.lower())
-    parent = os.path.basename(folder)
-    return bool(patterns.match(name) or patterns.match(f"{parent}/{name}"))
+_IGNORED = _Names.of(_IGNORED_NAMES)
+_SENSITIVE = _Names.of(_SENSITIVE_NAMES)
 
 
 def _read_once(path: str, max_bytes: int) -> FileContent | None:

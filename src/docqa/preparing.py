@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from docqa import files
 from docqa.errors import ExtractionError
@@ -13,10 +13,11 @@ from docqa.records import Document, Extraction
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to prepare, unless its SHA-256 is still `known_sha256`."""
+    """A file to prepare, unless its SHA-256 is still `known_sha256`, or that of an earlier `failure`."""
 
     file: files.FoundFile
-    known_sha256: str | None
+    known_sha256: str | None = None
+    failure: Failed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,32 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A file whose bytes the library holds under another path, where they no longer are."""
+
+    path: str
+    old_path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """A file that yields nothing, and why; `size` as it was found."""
+    """A file that yields nothing, and why.
+
+    `sha256` is there if it is the bytes that are at fault: then there is no use in trying again. What harmed
+    the program that read it is `quarantined`.
+    """
 
     path: str
     reason: str
     size: int
+    mtime_ns: int
+    sha256: str | None
+    quarantined: bool = False
 
 
-Outcome = Prepared | Same | Failed
+Outcome = Prepared | Same | Moved | Failed
 
 
 def prepare(task: Task) -> Outcome:
@@ -54,11 +72,16 @@ def prepare(task: Task) -> Outcome:
     file = task.file
     try:
         content = files.read(file.path, max_bytes=files.MAX_BYTES)
-        if content.sha256 == task.known_sha256:
-            return Same(file.path, content.size, content.mtime_ns)
+    except ExtractionError as error:
+        return Failed(file.path, str(error), file.size, file.mtime_ns, None)
+    if content.sha256 == task.known_sha256:
+        return Same(file.path, content.size, content.mtime_ns)
+    if task.failure is not None and task.failure.sha256 == content.sha256:
+        return replace(task.failure, mtime_ns=content.mtime_ns)
+    try:
         media_type, extraction = extract(file.path, content.data)
     except ExtractionError as error:
-        return Failed(file.path, str(error), file.size)
+        return Failed(file.path, str(error), content.size, content.mtime_ns, content.sha256)
     bounds = cut_passages(extraction.text, extraction.marks)
     document = Document(
         path=file.path,
@@ -73,5 +96,10 @@ def prepare(task: Task) -> Outcome:
 
 
 def failed(task: Task, reason: str) -> Failed:
-    """The outcome of a file that could not be prepared at all."""
-    return Failed(task.file.path, reason, task.file.size)
+    """The outcome of a file that harms whatever reads it: it is known by its bytes, so as to leave it alone."""
+    file = task.file
+    try:
+        content = files.read(file.path, max_bytes=files.MAX_BYTES)
+    except ExtractionError:
+        return Failed(file.path, reason, file.size, file.mtime_ns, None)
+    return Failed(file.path, reason, content.size, content.mtime_ns, content.sha256, quarantined=True)

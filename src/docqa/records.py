@@ -222,11 +222,28 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Root:
+    """A folder or file that the library is kept current with.
+
+    Below it, only files that one of the patterns `include` matches belong in the library, if there are any, and
+    none that one of `exclude` matches. `present` is False if it has gone, like a disk that is not there at the
+    moment. `documents` are those that the library holds by it, and by no other root further down.
+    """
+
+    path: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    present: bool
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
     """What became of the files of one index run, and what the library holds after it.
 
-    `indexed`, `unchanged` and `removed` count documents, `bytes` those of the indexed files; `skipped` lists
-    the files that were not indexed, with reasons.
+    `indexed`, `unchanged`, `removed` and `moved` count documents, `bytes` those of the indexed files; `skipped`
+    lists the files that were not indexed, with reasons, and `roots_gone` the roots that are not there, whose
+    documents were kept.
     """
 
     library: str
@@ -238,6 +255,8 @@ class IndexReport:
     documents: int
     passages: int
     seconds: float
+    moved: int = 0
+    roots_gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +264,7 @@ class Status:
     """What a library holds: its file and size in bytes, counts, and what a person should know.
 
     `skipped` pairs files with the reason they are not in the library, `remarks` documents with what was found
-    in them, such as pages without text; `problems` says what is wrong with the library file.
+    in them, such as pages without text; `problems` says what is wrong with the library file, None if nobody looked.
     """
 
     library: str
@@ -255,7 +274,45 @@ class Status:
     characters: int
     skipped: tuple[tuple[str, str], ...]
     remarks: tuple[tuple[str, str], ...]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] | None
+
+
+FindingKind = Literal[
+    "damaged", "root gone", "changed", "gone", "rootless", "quarantined", "skipped", "textless", "remark", "duplicate"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of thing that a person should know of a library, and what to do about it.
+
+    `entries` pair a path with what is the matter there: why a file was skipped, which pages have no text, which
+    other documents have the same bytes. The path is empty where the library file itself is meant.
+    """
+
+    kind: FindingKind
+    title: str
+    advice: str
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a thorough look at a library found.
+
+    `bytes` is the size of the library file, of which `parts` says what takes how many, the largest first.
+    """
+
+    library: str
+    bytes: int
+    parts: tuple[tuple[str, int], ...]
+    roots: tuple[Root, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong with the library file itself."""
+        return not any(finding.kind == "damaged" for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,23 @@ def gold_set(db: Database) -> None:
     )
 
 
-SCHEMA_VERSION = 3
+@migrations()
+def roots_and_remembered_failures(db: Database) -> None:
+    """The folders a library is kept current with, and what a file was like that could not be read."""
+    _script(
+        db,
+        """CREATE TABLE roots (
+            path BLOB PRIMARY KEY, include TEXT NOT NULL, exclude TEXT NOT NULL, inode INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+        "ALTER TABLE skipped ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN sha256 TEXT",
+        "ALTER TABLE skipped ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE skipped ADD COLUMN formats TEXT NOT NULL DEFAULT ''",
+    )
+
+
+SCHEMA_VERSION = 4
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -100,6 +116,31 @@ class Known:
     size: int
     mtime_ns: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A file that is not in the library, and why.
+
+    If its bytes are at fault, `sha256` knows them again, and `formats` says what was able to read them then.
+    """
+
+    reason: str
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str | None = None
+    quarantined: bool = False
+    formats: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RootRow:
+    """A folder or file the library is kept current with, its patterns, and its inode when last seen filled."""
+
+    path: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +282,16 @@ class Store:
         """Note a new time of change of a file whose bytes are the same."""
         self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
 
+    def move_document(self, document_id: int, path: str, size: int, mtime_ns: int) -> None:
+        """Give a document another path, at which no other one is."""
+        self._run(
+            "UPDATE documents SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
+            os.fsencode(path),
+            size,
+            mtime_ns,
+            document_id,
+        )
+
     def remove_document(self, document_id: int) -> None:
         """Remove a document with its text, marks and passages."""
         self._run("DELETE FROM documents WHERE id = ?", document_id)
@@ -306,20 +357,64 @@ class Store:
             )
         return tuple(Mark(*row) for row in rows)
 
+    # --- roots
+
+    def roots(self) -> list[RootRow]:
+        """List the roots by path."""
+        rows = self._rows("SELECT path, include, exclude, inode FROM roots ORDER BY path")
+        try:
+            return [
+                RootRow(os.fsdecode(path), tuple(json.loads(include)), tuple(json.loads(exclude)), inode)
+                for path, include, exclude, inode in rows
+            ]
+        except (TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def put_root(self, root: RootRow) -> None:
+        """Add a root, or replace what is remembered of it."""
+        self._run(
+            "INSERT OR REPLACE INTO roots (path, include, exclude, inode) VALUES (?, ?, ?, ?)",
+            os.fsencode(root.path),
+            json.dumps(root.include),
+            json.dumps(root.exclude),
+            root.inode,
+        )
+
+    def forget_root(self, path: str) -> None:
+        """Forget a root; its documents stay."""
+        self._run("DELETE FROM roots WHERE path = ?", os.fsencode(path))
+
     # --- skipped files
 
-    def skip(self, path: str, reason: str) -> None:
+    def skip(self, path: str, row: SkippedRow) -> None:
         """Remember that a file was skipped, and why."""
-        self._run("INSERT OR REPLACE INTO skipped (path, reason) VALUES (?, ?)", os.fsencode(path), reason)
+        self._run(
+            "INSERT OR REPLACE INTO skipped (path, reason, size, mtime_ns, sha256, quarantined, formats)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            os.fsencode(path),
+            row.reason,
+            row.size,
+            row.mtime_ns,
+            row.sha256,
+            row.quarantined,
+            row.formats,
+        )
 
-    def forget_skipped(self, root: str) -> None:
-        """Forget the files at or below `root` that were skipped."""
+    def forget_skipped(self, paths: Iterable[str]) -> None:
+        """Forget that files were skipped."""
+        self._run_many("DELETE FROM skipped WHERE path = ?", ((os.fsencode(path),) for path in paths))
+
+    def skipped(self, root: str | None = None) -> dict[str, SkippedRow]:
+        """Return the skipped files, or those at or below `root`, by path and in its order."""
         where, values = _below(root)
-        self._run(f"DELETE FROM skipped {where}", *values)  # noqa: S608
-
-    def skipped(self) -> list[tuple[str, str]]:
-        """List the skipped files with their reasons, by path."""
-        return [(os.fsdecode(path), reason) for path, reason in self._rows("SELECT * FROM skipped ORDER BY path")]
+        rows = self._rows(
+            f"SELECT path, reason, size, mtime_ns, sha256, quarantined, formats FROM skipped {where} ORDER BY path",  # noqa: S608
+            *values,
+        )
+        return {
+            os.fsdecode(path): SkippedRow(reason, size, mtime_ns, sha256, bool(quarantined), formats)
+            for path, reason, size, mtime_ns, sha256, quarantined, formats in rows
+        }
 
     # --- passages
 
@@ -370,6 +465,10 @@ class Store:
         """Return a document's passages in the order of its text."""
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
         return [self.passage(passage_id) for (passage_id,) in rows]
+
+    def remove_passages(self, document_id: int) -> None:
+        """Remove a document's passages; its text stays."""
+        self._run("DELETE FROM passages WHERE document_id = ?", document_id)
 
     # --- the gold set
 
@@ -467,6 +566,27 @@ class Store:
             return findings
         orphans = {(table, parent) for table, _, parent, _ in self._rows("PRAGMA foreign_key_check")}
         return [f"{table} hold rows whose {parent} are missing" for table, parent in sorted(orphans)]
+
+    def parts(self) -> dict[str, int]:
+        """Return how many bytes of the file each table takes with its indexes, the largest first.
+
+        It is empty where SQLite was built without the means to tell.
+        """
+        sql = (
+            "SELECT coalesce(tbl_name, 'SQLite itself'), sum(pgsize) FROM dbstat"
+            " LEFT JOIN sqlite_master ON sqlite_master.name = dbstat.name"
+            " WHERE aggregate = TRUE GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        try:
+            free = self._rows("PRAGMA freelist_count")[0][0] * self._rows("PRAGMA page_size")[0][0]
+            return {**dict(self._db.execute(sql).fetchall()), "free": free}
+        except sqlite3.OperationalError:
+            return {}
+
+    def count_documents(self, root: str) -> int:
+        """Count the documents at or below a path."""
+        where, values = _below(root)
+        return int(self._rows(f"SELECT count(*) FROM documents {where}", *values)[0][0])  # noqa: S608
 
     def counts(self) -> dict[str, int]:
         """Count documents, passages, skipped files, and the characters of text."""

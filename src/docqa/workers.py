@@ -6,6 +6,7 @@ not a fork and not a re-import of the caller's program, so it can be used from t
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import queue
@@ -21,10 +22,16 @@ from importlib import import_module
 from itertools import islice
 from typing import IO, Any, Generic, TypeVar
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 TIMEOUT_S = 60.0
+CPU_S = 40.0
 MEMORY_BYTES = 4 << 30
 # Chunks under way or done but not yet taken, for each worker: enough to keep all busy, few enough to hold.
 _AHEAD = 2
@@ -33,9 +40,10 @@ _AHEAD = 2
 class WorkerPool(Generic[T, R]):
     """Maps a module-level function over chunks of items in child processes, which start when needed.
 
-    A chunk may take `timeout_s` seconds of wall-clock time and a child `memory_bytes` of address space. A
-    chunk that exceeds them, or kills its child, is tried again item by item; an item that does so alone, and
-    then once more, is handed to `failed` with the reason, and its result takes the item's place.
+    A chunk may take `timeout_s` seconds of wall-clock time, an item `cpu_s` seconds of computing and a child
+    `memory_bytes` of address space; `patience` says how many times the usual time an item is worth. A chunk
+    that exceeds a limit, or kills its child, is tried again item by item; an item that does so alone, and then
+    once more, is handed to `failed` with the reason, and its result takes the item's place.
     """
 
     def __init__(
@@ -45,7 +53,9 @@ class WorkerPool(Generic[T, R]):
         *,
         workers: int | None = None,
         timeout_s: float = TIMEOUT_S,
+        cpu_s: float = CPU_S,
         memory_bytes: int = MEMORY_BYTES,
+        patience: Callable[[T], float] = lambda _: 1.0,
     ) -> None:
         self._command = [
             *(sys.executable, "-m", "docqa.workers", function.__module__, function.__qualname__),
@@ -53,6 +63,8 @@ class WorkerPool(Generic[T, R]):
         ]
         self._failed = failed
         self._timeout_s = timeout_s
+        self._cpu_s = cpu_s
+        self._patience = patience
         self._workers = workers or os.cpu_count() or 1
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         self._children: list[_Child] = []
@@ -100,8 +112,12 @@ class WorkerPool(Generic[T, R]):
         except queue.Empty:
             child = _Child(self._command)
             self._children.append(child)
+        patience = [self._patience(item) for item in chunk]
         try:
-            results: list[R] = child.call(chunk, self._timeout_s)
+            results: list[R] = child.call(
+                [(item, self._cpu_s * factor) for item, factor in zip(chunk, patience, strict=True)],
+                self._timeout_s * max(patience),
+            )
         except BaseException:
             child.kill()
             raise
@@ -114,7 +130,7 @@ class _ChildError(Exception):
 
 
 class _Child:
-    """One child process; it reads pickled chunks and writes pickled lists of results."""
+    """One child process; it reads pickled lists of items, each with its seconds, and writes lists of results."""
 
     def __init__(self, command: list[str]) -> None:
         # The child finds the modules where this process does.
@@ -127,7 +143,7 @@ class _Child:
         self._requests: IO[bytes] = self._process.stdin
         self._results: IO[bytes] = self._process.stdout
 
-    def call(self, chunk: list[Any], timeout_s: float) -> list[Any]:
+    def call(self, chunk: list[tuple[Any, float]], timeout_s: float) -> list[Any]:
         try:
             pickle.dump(chunk, self._requests)
             self._requests.flush()
@@ -136,8 +152,14 @@ class _Child:
                 raise _ChildError(f"not read within {timeout_s:.0f} seconds")
             results: list[Any] = pickle.load(self._results)  # noqa: S301 (our own child's)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
-            raise _ChildError("crashes the program that reads it") from error
+            raise _ChildError(self._cause_of_death(chunk)) from error
         return results
+
+    def _cause_of_death(self, chunk: list[tuple[Any, float]]) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            if self._process.wait(timeout=1) == -getattr(signal, "SIGXCPU", 0):
+                return f"takes more than {chunk[0][1]:.0f} seconds of computing"
+        return "crashes the program that reads it"
 
     def kill(self) -> None:
         self._process.kill()
@@ -162,18 +184,30 @@ def _serve(module: str, name: str, memory_bytes: int) -> None:
             chunk = pickle.load(requests)  # noqa: S301 (our own parent's)
         except EOFError:
             return
-        pickle.dump([function(item) for item in chunk], results, protocol=pickle.HIGHEST_PROTOCOL)
+        done = []
+        for item, cpu_s in chunk:
+            _limit_computing(cpu_s)
+            done.append(function(item))
+        pickle.dump(done, results, protocol=pickle.HIGHEST_PROTOCOL)
         results.flush()
 
 
 def _limit_memory(limit_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = limit_bytes if most == resource.RLIM_INFINITY else min(limit_bytes, most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    if resource is not None:
+        _lower(resource.RLIMIT_AS, limit_bytes)
+        _lower(resource.RLIMIT_CORE, 0)  # a child that is killed leaves no picture of its memory behind
+
+
+def _limit_computing(seconds: float) -> None:
+    """Let the system end this process when it has computed for so much longer."""
+    if resource is not None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds))
+
+
+def _lower(kind: int, limit: int) -> None:
+    _, most = resource.getrlimit(kind)
+    resource.setrlimit(kind, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 if __name__ == "__main__":

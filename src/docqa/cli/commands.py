@@ -21,9 +21,11 @@ from docqa.cli.options import (
     option_reader,
     options_effort,
     options_filter,
+    options_patterns,
 )
 from docqa.cli.reader import narrate_reader
 from docqa.cli.reader import reader as reader_commands
+from docqa.cli.roots import roots
 from docqa.errors import UsageError
 
 
@@ -50,20 +52,27 @@ def docqa(context: click.Context, library: str | None) -> None:
 
 
 @docqa.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@options_patterns
+@click.option("--prune", is_flag=True, help="Forget folders that are not there, and remove their documents.")
+@click.option("--retry", is_flag=True, help="Try files again that could not be read, though they have not changed.")
 @option_library
 @option_json
 @option_color
-def index(paths: tuple[str, ...], library: str | None, as_json: bool) -> None:
-    """Bring the library up to date with folders and files.
+def index(paths: tuple[str, ...], library: str | None, as_json: bool, **options: Any) -> None:
+    """Bring the library up to date with folders and files, and remember them.
+
+    Without PATH, with all that it remembers; docqa roots lists them.
 
     New and changed files are read, unchanged ones left alone, documents whose files have gone removed.
-    `.gitignore` and `.docqaignore` files say what to leave out.
+    `.gitignore` and `.docqaignore` files say what to leave out, and so do the GLOBs, which are written alike.
     """
     from docqa.cli.progress import narrated
 
+    if not paths and (options["include"] or options["exclude"]):
+        raise click.UsageError("--include and --exclude need the PATH that they are meant for")
     with engine_for(library) as engine:
-        report = narrated(engine.index_events(paths))
+        report = narrated(engine.index_events(paths or None, **options))
     click.echo(as_json_text(report) if as_json else render.report(report))
 
 
@@ -167,10 +176,26 @@ def show(path: str, library: str | None, as_json: bool) -> None:
 @option_json
 @option_color
 def status(library: str | None, as_json: bool) -> None:
-    """Tell what the library holds, what was skipped and why, and whether the file is sound."""
+    """Tell what the library holds, what was skipped and why."""
     with engine_for(library) as engine:
-        found = engine.status()
+        found = engine.status(check=False)
     click.echo(as_json_text(found) if as_json else render.status(found))
+
+
+@docqa.command()
+@option_library
+@option_json
+@option_color
+@click.pass_context
+def doctor(context: click.Context, library: str | None, as_json: bool) -> None:
+    """Look whether the library file is sound, what the library lacks, and say what to do about it.
+
+    The exit code is 0 if the file is sound, whatever else there is to say, and 3 if it is not.
+    """
+    with engine_for(library) as engine:
+        found = engine.health()
+    click.echo(as_json_text(found) if as_json else render.health(found))
+    context.exit(Exit.ANSWERED if found.sound else Exit.UNAVAILABLE)
 
 
 @docqa.command()
@@ -226,5 +251,5 @@ def _questions_from_input() -> Iterable[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-for command in (gold, eval_, calibrate, reader_commands, formats):
+for command in (roots, gold, eval_, calibrate, reader_commands, formats):
     docqa.add_command(command)

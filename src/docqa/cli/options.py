@@ -87,6 +87,13 @@ def options_effort(command: Command) -> Command:
     return effort(within(command))
 
 
+def options_patterns(command: Command) -> Command:
+    """Add the patterns of a root."""
+    include = click.option("--include", multiple=True, metavar="GLOB", help="Only files that match GLOB.")
+    exclude = click.option("--exclude", multiple=True, metavar="GLOB", help="No files or folders that match GLOB.")
+    return include(exclude(command))
+
+
 def options_filter(command: Command) -> Command:
     """Add the filters, which a question may also hold inline; several of a kind are alternatives."""
 
@@ -112,7 +119,10 @@ def engine_for(library: str | None, reader: str | None = None) -> DocQA:
     """Return the engine on the library that the command names, else the one named before the command."""
     from docqa.engine import DocQA
 
-    return DocQA(library or click.get_current_context().find_root().params.get("library"), reader=reader)
+    context: click.Context | None = click.get_current_context()
+    while context is not None and library is None:
+        library, context = context.params.get("library"), context.parent
+    return DocQA(library, reader=reader)
 
 
 def as_json_text(value: Any, indent: int | None = 1) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from docqa import events
 from docqa.cli import render
-from docqa.display import one_line
+from docqa.display import counted, one_line
 from docqa.records import IndexReport
 
 
@@ -42,7 +42,7 @@ def _with_bar(stream: Iterable[events.IndexEvent]) -> IndexReport:
                     progress.update(task, total=files)
                 case events.IndexFinished(report):
                     return report
-                case events.FileIndexed() | events.FileUnchanged():
+                case events.FileIndexed() | events.FileUnchanged() | events.FileMoved():
                     progress.advance(task)
                 case events.FileSkipped(size=size) if size:
                     progress.advance(task)
@@ -62,4 +62,11 @@ def _told(event: events.IndexEvent) -> str:
             return f"skipped {render.path(path)}: {one_line(reason)}"
         case events.FileRemoved(path):
             return f"removed {render.path(path)}"
+        case events.FileMoved(path, old_path):
+            return f"moved {render.path(old_path)} to {render.path(path)}"
+        case events.RootGone(path, documents):
+            return (
+                f"{render.path(path)} is not there: {counted(documents, 'document')} kept as indexed"
+                " (docqa index --prune removes what has gone for good)"
+            )
     return ""

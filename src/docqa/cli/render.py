@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
-from docqa.records import Answer, Document, Explanation, IndexReport, Match, Result, Source, Status, Verdict
+from docqa.records import (
+    Answer,
+    Document,
+    Explanation,
+    Health,
+    IndexReport,
+    Match,
+    Result,
+    Root,
+    Source,
+    Status,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
@@ -124,9 +136,10 @@ def text(content: str) -> str:
 
 def report(done: IndexReport) -> str:
     """Render the outcome of an index run in two lines."""
+    moved = f"{done.moved} moved, " if done.moved else ""
     return (
-        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} skipped"
-        f" in {done.seconds:.1f} s\n"
+        f"{done.indexed} indexed, {done.unchanged} unchanged, {moved}{done.removed} removed,"
+        f" {len(done.skipped)} skipped in {done.seconds:.1f} s\n"
         f"{path(done.library)} holds {counted(done.documents, 'document')} in {counted(done.passages, 'passage')}"
     )
 
@@ -138,12 +151,27 @@ def status(found: Status) -> str:
         f"documents  {found.documents:,}",
         f"passages   {found.passages:,}",
         f"text       {found.characters:,} characters",
-        f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}",
     ]
+    if found.problems is not None:
+        lines.append(f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}")
     for title, rows in (("remarks", found.remarks), ("skipped", found.skipped)):
         if rows:
             lines.append(f"{title}:")
             lines += [f"  {path(name)}: {one_line(what)}" for name, what in rows]
+    return "\n".join(lines)
+
+
+def health(found: Health) -> str:
+    """Render what a thorough look at a library found, each kind of finding with what to do about it."""
+    parts = ", ".join(f"{one_line(name)} {size(taken)}" for name, taken in found.parts if taken)
+    lines = [f"library    {path(found.library)} ({size(found.bytes)}{f': {parts}' if parts else ''})"]
+    lines += [f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}"]
+    for finding in found.findings:
+        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries)})"]
+        lines += [
+            f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}" for name, what in finding.entries
+        ]
+        lines.append(click.style(f"  → {finding.advice}", dim=True))
     return "\n".join(lines)
 
 
@@ -154,6 +182,18 @@ def documents(found: Sequence[Document]) -> str:
         f"  {path(each.path)}\n"
         for each in found
     )
+
+
+def roots(found: Sequence[Root]) -> str:
+    """Render the folders that a library is kept current with, one a line, with their patterns."""
+    lines = []
+    for each in found:
+        notes = [counted(each.documents, "document"), *(f"include {one_line(glob)}" for glob in each.include)]
+        notes += [f"exclude {one_line(glob)}" for glob in each.exclude]
+        if not each.present:
+            notes.append(click.style("not there", fg="yellow"))
+        lines.append(f"{path(each.path)}: {', '.join(notes)}")
+    return "\n".join(lines) or "The library knows no folder yet; name one: docqa index FOLDER"
 
 
 def removed(paths: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from docqa.errors import ExtractionError
 from docqa.extract.decoding import clean
 from docqa.records import Extraction, Mark, MarkKind
 
+# How a remark or an error says that a page is a mere picture.
+NO_TEXT_LAYER = "no text layer"
 _PATH_SEPARATOR = " › "
 _MAX_CHARACTERS = 100_000_000  # what repeats itself by reference, such as a cell's text, can grow without end
 

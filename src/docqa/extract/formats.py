@@ -7,6 +7,7 @@ suffix that docqa does not know itself, so a known one costs nothing and cannot 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -171,6 +172,28 @@ def foreign_formats() -> Mapping[str, Format]:
             made = Format(f"{suffix} file", media_type, (suffix,), f"{entry.module}:{entry.attr}", foreign=True)
             found.setdefault(suffix, made)
     return found
+
+
+def reads_alike(path: str, other: str) -> bool:
+    """Whether the same bytes mean the same under both names."""
+    known = format_of(path)
+    if known is not None and known.named:
+        return os.path.basename(path) == os.path.basename(other)
+    return known == format_of(other)
+
+
+def reads_pictures() -> bool:
+    """Whether text in pictures can be recognised."""
+    return all(importlib.util.find_spec(module) is not None for module in ("rapidocr", "onnxruntime"))
+
+
+@cache
+def readable() -> str:
+    """Name what can be read here: another name means that what could not be read before is worth another try."""
+    from importlib.metadata import version
+
+    able = [(known.suffixes, known.target, known.is_available) for known in all_formats()]
+    return hashlib.sha256(repr((version("docqa"), able)).encode()).hexdigest()[:16]
 
 
 def all_formats() -> Iterable[Format]:

@@ -1,0 +1,333 @@
+"""Folders into the library: walk, prepare what is new, commit batch by batch, then take out what has gone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from docqa import events, files
+from docqa.errors import ExtractionError
+from docqa.extract import is_plain_text
+from docqa.extract.formats import readable, reads_alike
+from docqa.passages import headings, line_marks, place
+from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed, prepare
+from docqa.records import IndexReport, Passage
+from docqa.retriever import Retriever, SqliteRetriever
+from docqa.roots import Plan, leave_out, note_seen
+from docqa.store import Known, SkippedRow, Store
+from docqa.terms import passage_terms
+from docqa.workers import WorkerPool
+
+# Files in this many bytes are not worth starting child processes for, unless a parser is needed.
+INLINE_BYTES = 8_000_000
+# What a child process is given at a time.
+CHUNK_BYTES = 1_000_000
+CHUNK_FILES = 64
+# One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
+BATCH_CHARACTERS = 4_000_000
+BATCH_FILES = 500
+
+
+def index(store: Store, plan: Plan, *, prune: bool = False, retry: bool = False) -> Generator[events.IndexEvent]:
+    """Bring an open library, of which this is the only writer, up to date as planned.
+
+    Roots that are not there keep their documents, or go with them if `prune`. Files that could not be read are
+    left alone until they change, unless `retry`. A document's event follows its commit; the last event is
+    IndexFinished.
+    """
+    started = time.perf_counter()
+    tally = _Tally()
+    for event in _Run(store, plan, prune=prune, retry=retry).steps():
+        tally.count(event)
+        yield event
+    yield events.IndexFinished(tally.report(store, time.perf_counter() - started))
+
+
+def remove(store: Store, root: str) -> list[str]:
+    """Take the documents at or below `root` out of an open library, of which this is the only writer.
+
+    They stay out: no run over the library's roots brings them back.
+    """
+    with store.transaction():
+        known = store.known(root)
+        retriever = SqliteRetriever(store)
+        for entry in known.values():
+            _remove(store, retriever, entry.document_id)
+        retriever.commit()
+        store.forget_skipped(store.skipped(root))
+        leave_out(store, root)
+    return sorted(known)
+
+
+class _Run:
+    """One run: what the library knew before it, and what has been found since."""
+
+    def __init__(self, store: Store, plan: Plan, *, prune: bool, retry: bool) -> None:
+        self._store, self._plan, self._prune, self._retry = store, plan, prune, retry
+        self._known: dict[str, Known] = dict(chain.from_iterable(store.known(path).items() for path in plan.scope))
+        self._skipped_before = dict(chain.from_iterable(store.skipped(path).items() for path in plan.scope))
+        self._read_in_part = store.remarks() if retry else {}
+        self._formats = readable()
+        self._skipped: dict[str, SkippedRow] = {}
+        self._present: set[str] = set()
+
+    def steps(self) -> Iterator[events.IndexEvent]:
+        found = self._walk()
+        yield events.FilesFound(len(found), sum(file.size for file in found))
+        yield from (events.FileSkipped(path, row.reason, 0) for path, row in self._skipped.items())
+        kept = self._kept(self._known)
+        yield from (events.RootGone(root, len(paths)) for root, paths in kept.items())
+
+        changed: list[Task] = []
+        for file in found:
+            judged = self._judge(file)
+            if isinstance(judged, Task):
+                changed.append(judged)
+            else:
+                yield judged
+        looked_at = {task.file.path for task in changed} | self._skipped.keys()
+        vanished = self._known.keys() - self._present - looked_at - set(chain(*kept.values()))
+        for batch in _batches(_outcomes(changed, _Vanished(self._known, vanished))):
+            yield from self._write(batch)
+        yield from self._take_out_what_has_gone()
+
+    def _walk(self) -> list[files.FoundFile]:
+        found = []
+        own = {f"{self._store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+        for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
+            if isinstance(entry, files.SkippedFile):
+                self._skipped[entry.path] = SkippedRow(entry.reason)
+            elif entry.path not in own:
+                found.append(entry)
+        return found
+
+    def _kept(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        """The roots that are not there, each with those of the paths that stay in the library for that reason."""
+        return {} if self._prune else self._plan.belonging(self._plan.gone(), paths)
+
+    def _judge(self, file: files.FoundFile) -> events.FileUnchanged | events.FileSkipped | Task:
+        """Tell by size and time alone whether a file needs to be read."""
+        earlier = self._known.get(file.path)
+        if file.path in self._read_in_part:
+            return Task(file)
+        if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
+            self._present.add(file.path)
+            return events.FileUnchanged(file.path, file.size)
+        row = self._skipped_before.get(file.path)
+        if row is None or row.sha256 is None or self._retry or not (row.quarantined or row.formats == self._formats):
+            return Task(file, earlier.sha256 if earlier is not None else None)
+        if (row.size, row.mtime_ns) == (file.size, file.mtime_ns):
+            self._skipped[file.path] = row
+            return events.FileSkipped(file.path, row.reason, file.size)
+        failure = Failed(file.path, row.reason, row.size, row.mtime_ns, row.sha256, row.quarantined)
+        return Task(file, earlier.sha256 if earlier is not None else None, failure)
+
+    def _write(self, batch: Sequence[Outcome]) -> list[events.IndexEvent]:
+        """Commit a batch; return what became of its files."""
+        with self._store.transaction():
+            retriever = SqliteRetriever(self._store)
+            written = [self._put(retriever, outcome) for outcome in batch]
+            retriever.commit()
+        return written
+
+    def _put(self, retriever: Retriever, outcome: Outcome) -> events.IndexEvent:
+        store = self._store
+        match outcome:
+            case Failed(path, reason, size, mtime_ns, sha256, quarantined):
+                # Not later: the next run must know even if this one is killed.
+                self._skipped[path] = SkippedRow(reason, size, mtime_ns, sha256, quarantined, self._formats)
+                store.skip(path, self._skipped[path])
+                return events.FileSkipped(path, reason, size)
+            case Same(path, size, mtime_ns):
+                store.touch_document(self._known[path].document_id, size, mtime_ns)
+                self._present.add(path)
+                return events.FileUnchanged(path, size)
+            case Moved(path, old_path):
+                _move(store, retriever, self._known.pop(old_path).document_id, outcome)
+                return events.FileMoved(path, old_path)
+            case Prepared(document, extraction):
+                if (earlier := self._known.get(document.path)) is not None:
+                    _remove(store, retriever, earlier.document_id)
+                _add(store, retriever, outcome)
+                self._present.add(document.path)
+                return events.FileIndexed(document.path, document.passages, document.size, extraction.remarks)
+
+    def _take_out_what_has_gone(self) -> Iterator[events.FileRemoved]:
+        store = self._store
+        left = self._known.keys() - self._present
+        # A disk may have gone while its files were being read, so its absence is looked for once more.
+        gone = sorted(left - set(chain(*self._kept(left).values())))
+        with store.transaction():
+            if gone:
+                retriever = SqliteRetriever(store)
+                for path in gone:
+                    _remove(store, retriever, self._known[path].document_id)
+                retriever.commit()
+            self._note_skipped()
+            if self._prune:
+                for root in self._plan.gone():
+                    store.forget_root(root.path)
+            note_seen(store, self._plan)
+        yield from map(events.FileRemoved, gone)
+
+    def _note_skipped(self) -> None:
+        stale = self._skipped_before.keys() - self._skipped
+        self._store.forget_skipped(stale - set(chain(*self._kept(stale).values())))
+        for path, row in self._skipped.items():
+            if self._skipped_before.get(path) != row:
+                self._store.skip(path, row)
+
+
+class _Vanished:
+    """Documents whose files are no longer where they were, to be found again by their bytes."""
+
+    def __init__(self, known: Mapping[str, Known], paths: Iterable[str]) -> None:
+        self._known = known
+        self._sizes = set()
+        self._left: dict[str, dict[str, None]] = defaultdict(dict)
+        for path in sorted(paths):
+            self._sizes.add(known[path].size)
+            self._left[known[path].sha256][path] = None
+
+    def reappeared(self, file: files.FoundFile) -> Moved | None:
+        """Claim the document of which this is the file, if there is one; of several, one of the same name."""
+        if file.path in self._known or file.size not in self._sizes:
+            return None
+        try:
+            content = files.read(file.path, max_bytes=files.MAX_BYTES)
+        except ExtractionError:
+            return None
+        left = self._left.get(content.sha256, {})
+        alike = (path for path in left if reads_alike(path, file.path))
+        first = next(alike, None)
+        if first is None:
+            return None
+        name = os.path.basename(file.path)
+        chosen = next((path for path in chain([first], alike) if os.path.basename(path) == name), first)
+        del left[chosen]
+        return Moved(file.path, chosen, content.size, content.mtime_ns)
+
+
+def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
+    """Prepare files; what needs a parser is read in child processes."""
+    changed: list[Task] = []
+    for task in tasks:
+        if (moved := vanished.reappeared(task.file)) is not None:
+            yield moved
+        else:
+            changed.append(task)
+    if sum(task.file.size for task in changed) <= INLINE_BYTES:
+        plain = [task for task in changed if is_plain_text(task.file.path)]
+        changed = [task for task in changed if not is_plain_text(task.file.path)]
+        yield from map(prepare, plain)
+    if changed:
+        for outcomes in WorkerPool(prepare, failed).map(_chunks(changed)):
+            yield from outcomes
+
+
+def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Group small files, so that handing them over costs little."""
+    chunk: list[Task] = []
+    size = 0
+    for task in tasks:
+        chunk.append(task)
+        size += task.file.size
+        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_FILES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
+    """Group outcomes into transactions."""
+    batch: list[Outcome] = []
+    characters = 0
+    for outcome in outcomes:
+        batch.append(outcome)
+        if isinstance(outcome, Prepared):
+            characters += outcome.document.characters
+        if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
+    extraction, bounds = prepared.extraction, prepared.bounds
+    marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
+    document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)
+    for passage_id, (start, end), heading in zip(
+        store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
+    ):
+        retriever.add(passage_id, passage_terms(prepared.document.path, heading, extraction.text[start:end]))
+
+
+def _move(store: Store, retriever: Retriever, document_id: int, moved: Moved) -> None:
+    """Give a document its new path; if its name has changed, its passages are found by the new one."""
+    passages = store.passages_of(document_id)
+    store.move_document(document_id, moved.path, moved.size, moved.mtime_ns)
+    if passage_terms(moved.old_path, "", "") == passage_terms(moved.path, "", ""):
+        return
+    _forget_terms(retriever, passages)
+    store.remove_passages(document_id)
+    new_ids = store.add_passages(document_id, [(passage.start, passage.end) for passage in passages])
+    for passage_id, passage in zip(new_ids, passages, strict=True):
+        heading = place(passage, passage.start).heading or ""
+        retriever.add(passage_id, passage_terms(moved.path, heading, passage.text))
+
+
+def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
+    _forget_terms(retriever, store.passages_of(document_id))
+    store.remove_document(document_id)
+
+
+def _forget_terms(retriever: Retriever, passages: Iterable[Passage]) -> None:
+    for passage in passages:
+        heading = place(passage, passage.start).heading or ""
+        retriever.delete(passage.id, passage_terms(passage.document.path, heading, passage.text))
+
+
+class _Tally:
+    """Counts the events of an index run."""
+
+    def __init__(self) -> None:
+        self._indexed = self._unchanged = self._removed = self._moved = self._bytes = 0
+        self._skipped: list[tuple[str, str]] = []
+        self._roots_gone: list[str] = []
+
+    def count(self, event: events.IndexEvent) -> None:
+        match event:
+            case events.FileIndexed(size=size):
+                self._indexed += 1
+                self._bytes += size
+            case events.FileUnchanged():
+                self._unchanged += 1
+            case events.FileRemoved():
+                self._removed += 1
+            case events.FileMoved():
+                self._moved += 1
+            case events.RootGone(path):
+                self._roots_gone.append(path)
+            case events.FileSkipped(path, reason):
+                self._skipped.append((path, reason))
+
+    def report(self, store: Store, seconds: float) -> IndexReport:
+        counts = store.counts()
+        return IndexReport(
+            library=str(store.path),
+            indexed=self._indexed,
+            unchanged=self._unchanged,
+            removed=self._removed,
+            skipped=tuple(sorted(self._skipped)),
+            bytes=self._bytes,
+            documents=counts["documents"],
+            passages=counts["passages"],
+            seconds=seconds,
+            moved=self._moved,
+            roots_gone=tuple(self._roots_gone),
+        )
