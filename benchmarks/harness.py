@@ -20,6 +20,11 @@ from docqa.errors import DocqaError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SQUAD_V1 = "eval/squad-v1.1-dev-part1.json"
+SETS = {
+    "squad-v1.1": SQUAD_V1,
+    "squad-v2.0": "eval/squad-v2.0-dev-part1.json",
+    "policyqa": "eval/policyqa-dev.json",
+}
 
 Progress = Callable[[int, int], None]
 

@@ -3,7 +3,7 @@
 Haystack's side is InMemoryBM25Retriever and ExtractiveReader with their defaults, without its "no answer" entry,
 since every question has an answer. It runs in an environment of its own under `.bench/haystack`, made at the first
 run from the package index, with telemetry off. All answer each question in turn, the order changing from question
-to question; docqa in the precision it chooses for this processor, and in Haystack's float32.
+to question; docqa in the precision it chooses for this processor by each effort, and in Haystack's float32.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from docqa.errors import DocqaError
 from docqa.evaluation.datasets import read_squad, sample
 from docqa.evaluation.library import all_passages, is_right, library_of
 from docqa.evaluation.metrics import exact_match, f1
+from docqa.reader.lengths import EFFORTS, Effort
 
 REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0", "accelerate==1.15.0")
 ENVIRONMENT = harness.REPOSITORY / ".bench" / "haystack"
@@ -113,7 +114,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
     from docqa.reader.catalogue import shipped_folder
 
     folder = Path(arguments.reader) if arguments.reader else shipped_folder()
-    squad = read_squad(harness.data_path(arguments.data, harness.SQUAD_V1))
+    squad = read_squad(harness.data_path(arguments.data, harness.SETS[arguments.set]))
     with (
         library_of(squad, reader=folder) as library,
         DocQA(library.engine.library, reader=folder, precision="float32") as single,
@@ -130,10 +131,12 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
             versions = peer.versions
             contenders = [
                 Contender(f"Haystack {versions['haystack-ai']} float32", peer.answer),
-                Contender("docqa float32", partial(_ask, single)),
+                Contender("docqa float32, thorough", partial(_ask, single, "thorough")),
             ]
-            if (chosen := library.engine.reader.precision) != "float32":
-                contenders.append(Contender(f"docqa {chosen}", partial(_ask, library.engine)))
+            chosen = library.engine.reader.precision
+            contenders += [
+                Contender(f"docqa {chosen}, {effort}", partial(_ask, library.engine, effort)) for effort in EFFORTS
+            ]
             _race(contenders, [question.text for question in asked])
         name = library.engine.reader.name
     table = _table(
@@ -160,9 +163,9 @@ def _race(contenders: Sequence[Contender], questions: Sequence[str]) -> None:
         tell(number + 1, len(questions))
 
 
-def _ask(engine: DocQA, question: str) -> tuple[list[str], float]:
+def _ask(engine: DocQA, effort: Effort, question: str) -> tuple[list[str], float]:
     started = time.perf_counter()
-    answers = engine.ask(question, top=ANSWERS, passages=PASSAGES, min_confidence=0.0).answers
+    answers = engine.ask(question, top=ANSWERS, effort=effort, passages=PASSAGES, min_confidence=0.0).answers
     return [answer.text for answer in answers], 1000 * (time.perf_counter() - started)
 
 
@@ -217,4 +220,6 @@ def _figures(contender: Contender, golds: Sequence[Sequence[str]]) -> dict[str, 
 
 
 if __name__ == "__main__":
-    harness.run(benchmark, harness.options(__doc__))
+    parser = harness.options(__doc__)
+    parser.add_argument("--set", choices=harness.SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
+    harness.run(benchmark, parser)

@@ -15,16 +15,11 @@ from docqa.engine import DocQA
 from docqa.evaluation.datasets import Article, Paragraph, SquadSet, read_squad, sample
 from docqa.evaluation.library import LibraryReport, evaluate_library
 from docqa.evaluation.reading import ReadingReport, evaluate_reading
-
-SETS = {
-    "squad-v1.1": harness.SQUAD_V1,
-    "squad-v2.0": "eval/squad-v2.0-dev-part1.json",
-    "policyqa": "eval/policyqa-dev.json",
-}
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
-    squad = read_squad(harness.data_path(arguments.data, SETS[arguments.set]))
+    squad = read_squad(harness.data_path(arguments.data, harness.SETS[arguments.set]))
     beside: list[SquadSet] = []
     if arguments.distractors:
         beside = [read_squad(file) for file in sorted(harness.data_path(arguments.data, "train").glob("*.json"))]
@@ -34,6 +29,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
         count=arguments.sample,
         reader=arguments.reader or "shipped",
         precision=arguments.precision,
+        effort=arguments.effort,
         top=arguments.top,
         passages=arguments.passages,
         progress=harness.progress("library"),
@@ -101,9 +97,10 @@ def _table(report: LibraryReport, gold: ReadingReport, beside: list[str]) -> har
 
 if __name__ == "__main__":
     parser = harness.options(__doc__)
-    parser.add_argument("--set", choices=SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
+    parser.add_argument("--set", choices=harness.SETS, default="squad-v1.1", help="the set to ask about (%(default)s)")
     parser.add_argument("--distractors", action="store_true", help="index all of train/ beside it")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--effort", choices=EFFORTS, default=DEFAULT_EFFORT, help="how hard to try (%(default)s)")
     parser.add_argument("--top", type=int, default=5, help="answers to look at (%(default)s)")
     parser.add_argument("--passages", type=int, default=10, help="passages to read (%(default)s)")
     harness.run(benchmark, parser)

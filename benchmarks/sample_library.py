@@ -11,6 +11,7 @@ import argparse
 import harness
 
 from docqa.evaluation.sample_library import evaluate_sample_library, read_questions
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 FILE_FIRST_GOAL = 0.90
 
@@ -23,6 +24,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
         count=arguments.sample,
         reader=arguments.reader or "shipped",
         precision=arguments.precision,
+        effort=arguments.effort,
         progress=harness.progress("questions"),
     )
     met = "met" if report.file_first >= FILE_FIRST_GOAL else "missed"
@@ -52,5 +54,6 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
 if __name__ == "__main__":
     parser = harness.options(__doc__)
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--effort", choices=EFFORTS, default=DEFAULT_EFFORT, help="how hard to try (%(default)s)")
     parser.add_argument("--misses", action="store_true", help="list the answers that are not right")
     harness.run(benchmark, parser)

@@ -7,6 +7,7 @@ never wait. Paths are stored as bytes, because a file name need not be text.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -182,10 +183,14 @@ class Store:
         if not path.exists():
             try:
                 _create(path)
-            except OSError as error:
+            except (OSError, sqlite3.OperationalError) as error:
+                reason = error.strerror if isinstance(error, OSError) else None
                 raise LibraryError(
-                    f"cannot make a library at {path}: {error.strerror or error}; choose another place with --library"
+                    f"cannot make a library at {path}: {reason or error}; choose another place with --library"
                 ) from error
+        # What a run has left that was killed while making it; it may be a second name of the library itself.
+        for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+            draft.unlink(missing_ok=True)
         return cls(path)
 
     def close(self) -> None:
@@ -694,10 +699,10 @@ def _create(path: Path) -> None:
             db.close()
         try:
             os.link(draft, path)
-        except FileExistsError:
-            pass  # somebody else made one in the meantime: that one is used
         except OSError:
-            draft.rename(path)  # a file system without hard links
+            # Somebody else made one in the meantime, and that one is used; or hard links do not exist here.
+            if not path.exists():
+                draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
 

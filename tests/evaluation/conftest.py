@@ -17,6 +17,7 @@ class WordReader:
     precision = "float32"
     layers = 1
     folder = None
+    lengths_table = None
 
     def __init__(self, known: Mapping[str, tuple[str, float]]) -> None:
         self.known = known

@@ -146,13 +146,16 @@ def test_an_answer_that_normalises_to_nothing_has_no_distractors() -> None:
 
 def test_a_mix_repeats_itself_and_keeps_out_what_is_held_out(rivers: Path) -> None:
     mix = Mix([Source(rivers, "toy", distractors=1.0, held_out=1 / 3)])
-    examples = list(mix.examples(Random("0/0")))
-    assert examples == list(mix.examples(Random("0/0")))
+    questions = list(mix.examples(Random("0/0")))
+    assert questions == list(mix.examples(Random("0/0")))
     held = {paragraph for collection in mix.held_out for paragraph in collection.paragraphs}
     assert held
-    assert not held & {example.passage for example in examples}
-    # Four answerable and four unanswerable questions, and a distractor for each answerable one.
-    assert [len(examples), sum(not example.answers for example in examples)] == [12, 8]
+    assert not held & {example.passage for passages in questions for example in passages}
+    # Four answerable questions with a distractor each, four unanswerable ones alone.
+    assert sorted(map(len, questions)) == [1, 1, 1, 1, 2, 2, 2, 2]
+    for own, *distractors in questions:
+        assert bool(own.answers) == bool(distractors)
+        assert not any(example.answers for example in distractors)
 
 
 def test_a_share_thins_out_the_questions(rivers: Path) -> None:

@@ -47,24 +47,47 @@ def test_an_answer_that_cannot_fit_is_left_out(tokenizer: Tokenizer) -> None:
     assert Encoder(tokenizer, 32).encode(Example(QUESTION, passage, ((0, 200),)), Random(0)) is None
 
 
-def test_batches_hold_everything_once_in_like_lengths(tokenizer: Tokenizer) -> None:
+def test_batches_hold_every_question_once_in_like_lengths(tokenizer: Tokenizer) -> None:
     encoder = Encoder(tokenizer, 128)
-    examples = [Example(QUESTION, "nile " * count, ()) for count in range(1, 100)]
-    inputs = [one for example in examples if (one := encoder.encode(example, Random(0)))]
-    cut = list(batches(inputs, 256, Random(0)))
-    assert sorted(len(one.tokens) for batch in cut for one in batch) == sorted(len(one.tokens) for one in inputs)
+    questions = []
+    for count in range(1, 100):
+        passages = [Example(QUESTION, "nile " * (count - extra), ()) for extra in range(1 + count % 3)]
+        questions.append(encoder.encode_all(passages, Random(0)))
+    cut = list(batches(questions, 512, Random(0)))
+    assert sorted(len(one.tokens) for batch in cut for inputs in batch for one in inputs) == sorted(
+        len(one.tokens) for inputs in questions for one in inputs
+    )
     for batch in cut:
-        assert len({padded_length(one) for one in batch}) == 1
-        assert collate(batch).tokens.numel() <= 256
+        assert len({padded_length(inputs) for inputs in batch}) == 1
+        assert collate(batch).tokens.numel() <= 512 or len(batch) == 1
+
+
+def test_a_question_whose_first_passage_cannot_be_encoded_is_left_out(tokenizer: Tokenizer) -> None:
+    too_long = Example(QUESTION, "green " * 40, ((0, 200),))
+    assert Encoder(tokenizer, 32).encode_all([too_long, Example(QUESTION, "the nile", ())], Random(0)) == ()
 
 
 def test_answers_may_stand_at_cls_and_in_the_passage_only(tokenizer: Tokenizer) -> None:
-    one = Encoder(tokenizer, 64).encode(Example(QUESTION, "the nile", ()), Random(0))
-    assert one is not None
-    batch = collate([one])
+    inputs = Encoder(tokenizer, 64).encode_all([Example(QUESTION, "the nile", ())], Random(0))
+    batch = collate([inputs])
     assert batch.tokens.shape == (1, 32)
-    assert batch.places[0].nonzero().flatten().tolist() == [0, one.first, one.first + 1]
-    assert int(batch.real.sum()) == len(one.tokens)
+    assert batch.places[0].nonzero().flatten().tolist() == [0, inputs[0].first, inputs[0].first + 1]
+    assert int(batch.real.sum()) == len(inputs[0].tokens)
+
+
+def test_a_batch_numbers_its_questions_and_pads_with_nothing(tokenizer: Tokenizer) -> None:
+    encoder = Encoder(tokenizer, 64)
+    one = encoder.encode_all([answered("the nile", "nile"), Example(QUESTION, "the big green seine", ())], Random(0))
+    two = encoder.encode_all([Example(QUESTION, "oslo", ())], Random(0))
+    batch = collate([one, two])
+    assert batch.questions.tolist() == [0, 0, 1]
+    assert batch.starts.tolist() == [one[0].start, 0, 0]
+    assert batch.ends.tolist() == [one[0].end, 0, 0]
+    for row, input_ in enumerate((*one, *two)):
+        count = len(input_.tokens)
+        assert batch.tokens[row, :count].tolist() == input_.tokens
+        assert not batch.tokens[row, count:].any()
+        assert batch.segments[row].nonzero().flatten().tolist() == list(range(input_.first, count))
 
 
 def test_a_tokenizer_of_another_family_is_refused() -> None:

@@ -11,6 +11,7 @@ import click
 from docqa.cli import render
 from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader
 from docqa.errors import UsageError
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -129,9 +130,14 @@ def eval_gold(library: str | None, reader: str | None, as_json: bool) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--beside", multiple=True, type=_FILE, help="Another file whose articles are indexed beside it.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Ask N questions at even distances, not all.")
+@click.option(
+    "--effort", type=click.Choice(EFFORTS), default=DEFAULT_EFFORT, show_default=True, help="How hard to try."
+)
 @option_reader
 @option_json
-def eval_library(file: Path, beside: tuple[Path, ...], sample: int | None, reader: str | None, as_json: bool) -> None:
+def eval_library(
+    file: Path, beside: tuple[Path, ...], sample: int | None, effort: Effort, reader: str | None, as_json: bool
+) -> None:
     """Make a library of FILE's articles (SQuAD's format), ask its questions, and judge answers and confidences."""
     from docqa.evaluation.datasets import read_squad
     from docqa.evaluation.library import evaluate_library
@@ -142,6 +148,7 @@ def eval_library(file: Path, beside: tuple[Path, ...], sample: int | None, reade
             distractors=[read_squad(other) for other in beside],
             count=sample,
             reader=reader,
+            effort=effort,
             progress=progress,
         )
     click.echo(as_json_text(report) if as_json else render.library_report(report))

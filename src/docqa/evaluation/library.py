@@ -35,11 +35,11 @@ from docqa.evaluation.metrics import (
 )
 from docqa.evaluation.reading import Progress
 from docqa.extract.decoding import clean
+from docqa.reader.lengths import DEFAULT_EFFORT, Effort
 from docqa.records import Answer, Passage
 from docqa.store import Store
 
 if TYPE_CHECKING:
-    from docqa.reader.lengths import LengthConfiguration
     from docqa.reader.reader import Precision
 
 # The deepest rank at which the gold paragraph is looked for.
@@ -151,7 +151,7 @@ def evaluate_library(
     precision: Precision = "auto",
     top: int = 5,
     passages: int = 10,
-    lengths: LengthConfiguration | None = None,
+    effort: Effort = DEFAULT_EFFORT,
     progress: Progress | None = None,
 ) -> LibraryReport:
     """Index a set's articles as text files, ask `count` questions at even distances (None: all), and judge.
@@ -165,7 +165,7 @@ def evaluate_library(
             raise UsageError(f"{squad.name} has no answerable question to measure on")
         outcomes = []
         for number, placed in enumerate(asked, 1):
-            outcomes.append(ask(library.engine, placed, top=top, passages=passages, lengths=lengths))
+            outcomes.append(ask(library.engine, placed, top=top, passages=passages, effort=effort))
             if progress:
                 progress(number, len(asked))
         return _report(squad.name, library, outcomes, top, passages)
@@ -248,13 +248,13 @@ def ask(
     *,
     top: int = 5,
     passages: int = 10,
-    lengths: LengthConfiguration | None = None,
+    effort: Effort = DEFAULT_EFFORT,
 ) -> Outcome:
     """Ask one question and judge its answers and the passages found; one without any word gets no answer."""
     question = placed.question
     try:
         # Whether an answer would be withheld is judged here, so that even those have their scores.
-        result = engine.ask(question.text, top=top, passages=passages, lengths=lengths, min_confidence=0.0)
+        result = engine.ask(question.text, top=top, passages=passages, effort=effort, min_confidence=0.0)
         answers, ms = result.answers, result.timing_ms.total
         found = engine.search(question.text, top=DEPTH)
     except UsageError:

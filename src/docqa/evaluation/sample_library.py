@@ -16,9 +16,9 @@ from docqa.evaluation.datasets import sample
 from docqa.evaluation.library import is_right
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.evaluation.reading import Progress
+from docqa.reader.lengths import DEFAULT_EFFORT, Effort
 
 if TYPE_CHECKING:
-    from docqa.reader.lengths import LengthConfiguration
     from docqa.reader.reader import Precision
 
 
@@ -97,7 +97,7 @@ def evaluate_sample_library(
     count: int | None = None,
     reader: PathLike | None = None,
     precision: Precision = "auto",
-    lengths: LengthConfiguration | None = None,
+    effort: Effort = DEFAULT_EFFORT,
     progress: Progress | None = None,
 ) -> SampleReport:
     """Index a folder in a temporary library, ask `count` questions at even distances (None: all), and judge."""
@@ -109,14 +109,14 @@ def evaluate_sample_library(
         engine.index([root])
         outcomes = []
         for number, question in enumerate(asked, 1):
-            outcomes.append(_ask(engine, root, question, lengths))
+            outcomes.append(_ask(engine, root, question, effort))
             if progress:
                 progress(number, len(asked))
         return _report(engine, outcomes)
 
 
-def _ask(engine: DocQA, root: Path, asked: SampleQuestion, lengths: LengthConfiguration | None) -> SampleOutcome:
-    answers = engine.ask(asked.question, top=1, lengths=lengths, min_confidence=0.0).answers
+def _ask(engine: DocQA, root: Path, asked: SampleQuestion, effort: Effort) -> SampleOutcome:
+    answers = engine.ask(asked.question, top=1, effort=effort, min_confidence=0.0).answers
     if not answers:
         return SampleOutcome(asked.question, asked.answers, None, 0.0, True, None, False, 0.0, 0.0)
     first = answers[0]
