@@ -12,9 +12,11 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
+from textual.worker import Worker
 
 from docqa.tui.app import DocqaApp, sample_folder
 
@@ -69,9 +71,13 @@ async def settled(pilot: Pilot[None]) -> None:
     """Wait until timers have fired and nothing is being searched, read or drawn any more."""
     for _ in range(2):
         await pilot.pause(0.15)
-        # Workers of the group `person` wait for somebody, not for the machine.
-        while any(worker.is_running and worker.group != "person" for worker in pilot.app.workers):
+        while any(worker.is_running and not _waits(worker) for worker in pilot.app.workers):
             await pilot.pause(0.05)
+
+
+def _waits(worker: Worker[Any]) -> bool:
+    """Whether a worker waits for somebody to do something; a tree of folders always does."""
+    return worker.group == "person" or worker.name == "_loader"
 
 
 def _keys(text: str) -> list[str]:

@@ -16,10 +16,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.visual import VisualType
-from textual.widgets import DirectoryTree, Footer, Input, Static, Tree
+from textual.widgets import DirectoryTree, Input, Static, Tree
 from textual.widgets.directory_tree import DirEntry
 
 from docqa.display import one_line
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 
 TYPING_DELAY_S = 0.05
@@ -35,6 +36,7 @@ class FolderTree(DirectoryTree):
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,l,right", "select_cursor", "Look inside"),
+        Binding("i", "screen.take", "Index it"),
         Binding("h,left", "close_node", "Close", show=False),
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "up", "Up", show=False),
@@ -72,6 +74,13 @@ class FolderTree(DirectoryTree):
             self.action_cursor_up()
 
 
+class PathInput(Input):
+    """The path of a folder or file. **Enter** indexes it, **Tab** completes, **Down** goes to the tree."""
+
+    HELP = cleandoc(__doc__ or "")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Index it")]
+
+
 class AddFolderScreen(ModalScreen[str | None]):
     """Type a path, or choose in the tree below. **Tab** completes, **Enter** in the line indexes.
 
@@ -80,10 +89,8 @@ class AddFolderScreen(ModalScreen[str | None]):
 
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Index it"),
         Binding("tab", "complete", "Complete", priority=True),
         Binding("down", "tree", "Choose", key_display="↓"),
-        Binding("i", "take", "Index it"),
         Binding("escape", "cancel", "Cancel"),
     ]
 
@@ -96,11 +103,11 @@ class AddFolderScreen(ModalScreen[str | None]):
         """The path above the folders that it may become."""
         with Vertical(classes="box -high"):
             yield Static("Index a folder", id="add-title", markup=False)
-            yield Input(self._beginning, id="path", placeholder="Path of a folder or file", select_on_focus=False)
+            yield PathInput(self._beginning, id="path", placeholder="Path of a folder or file", select_on_focus=False)
             yield Notice()
             yield FolderTree(_existing(self._beginning), id="folders")
             yield Static("Files stay where they are; docqa remembers their text.", classes="hint", markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Start at the path's end."""

@@ -17,7 +17,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.citing import quoted
 from docqa.display import counted, one_line, worth_showing
@@ -32,6 +32,7 @@ from docqa.tui.messages import Item, ItemChosen, ItemOpened, LibraryChanged
 from docqa.tui.verdicts import Judgement
 from docqa.tui.widgets.chips import Chip, Chips
 from docqa.tui.widgets.choice_line import ChoiceLine
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.question import QuestionInput
 from docqa.tui.widgets.results import Results
@@ -107,7 +108,7 @@ class AskScreen(Screen[None]):
         with Horizontal(id="bar"):
             yield Static(id="status", markup=False)
             yield ChoiceLine({effort: effort for effort in EFFORTS}, self.app.effort, id="dial")
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Start with the cursor in the line."""

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
@@ -23,6 +23,7 @@ from docqa.records import Source
 from docqa.tui import actions
 from docqa.tui.content import folder
 from docqa.tui.documents import DocumentText, whole
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.text_view import Bounds, TextView
 
@@ -80,7 +81,7 @@ class DocumentScreen(Screen[None]):
         yield Input(id="place", classes="-hidden", restrict=r"[0-9]*")
         with Horizontal(id="bar"):
             yield Static(id="document-place", markup=False)
-        yield Footer()
+        yield Keys()
 
     @property
     def view(self) -> TextView:

@@ -17,7 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, ProgressBar, RichLog, Static
+from textual.widgets import ProgressBar, RichLog, Static
 from textual.worker import Worker, WorkerCancelled
 
 from docqa.display import counted, duration, one_line
@@ -35,6 +35,7 @@ from docqa.events import (
 )
 from docqa.records import IndexReport
 from docqa.tui.content import shortened_path
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class IndexingScreen(ModalScreen[bool]):
             yield Static(id="indexing-pace", markup=False)
             yield Static(id="indexing-latest", markup=False)
             yield RichLog(id="indexing-skipped", wrap=True, markup=False, highlight=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Begin."""

@@ -17,7 +17,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.display import counted, one_line, size
 from docqa.errors import DocqaError
@@ -25,6 +25,7 @@ from docqa.records import Document, FileState, Health, Root
 from docqa.tui.content import cut_left, folder, format_name, shortened_path
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.widgets.choice_line import ChoiceLine
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.row_list import Cell, RowList, Tone, fit
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # Files looked at between two pictures of the screen.
 STATES_AT_ONCE = 400
 FILTER_DELAY_S = 0.05
+# What of a library file takes most; the rest is small change.
+PARTS = 4
 
 _STATES: dict[FileState, Cell] = {
     "unchanged": ("indexed", "good"),
@@ -50,6 +53,7 @@ class Entry:
     text: str
     path: str = ""
     tone: Tone = "plain"
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class LibraryScreen(Screen[None]):
         yield RowList[Listed](id="rows")
         with Horizontal(id="bar"):
             yield Static(id="status", markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Fetch what the library holds."""
@@ -190,7 +194,7 @@ class LibraryScreen(Screen[None]):
             case "skipped":
                 return _skipped_row, _skipped_header
             case _:
-                return _entry_row, lambda _width: ""
+                return _entry_row, lambda _width: " Findings, and what to do"
 
     def _tell(self) -> None:
         parts = [counted(len(self._rows["documents"]), "document"), size(self._bytes)]
@@ -400,7 +404,7 @@ def _entry_row(row: Listed, width: int) -> list[Cell]:
     entry = row.item
     assert isinstance(entry, Entry)
     if not entry.path:
-        return [(f" {fit(one_line(entry.text), width - 2)}", entry.tone)]
+        return [(f" {fit('  ' * entry.depth + one_line(entry.text), width - 2)}", entry.tone)]
     half = (width - 5) // 2
     return [
         (f"   {fit(cut_left(shortened_path(entry.path), half), half)} ", "plain"),
@@ -425,12 +429,12 @@ def _report(health: Health) -> list[Entry]:
     entries = []
     for finding in health.findings:
         entries.append(Entry(finding.title, tone="error" if finding.kind == "damaged" else "warning"))
-        entries.append(Entry(f"  {finding.advice}", tone="quiet"))
+        entries.append(Entry(finding.advice, tone="quiet", depth=1))
         entries += [Entry(what, path) for path, what in finding.entries]
     if not health.findings:
         entries.append(Entry("Nothing is wrong: the file is sound, and every file was read.", tone="good"))
-    parts = ", ".join(f"{name} {size(count)}" for name, count in health.parts)
-    return [*entries, Entry(f"The library takes {size(health.bytes)}: {parts}", tone="quiet")]
+    entries.append(Entry(f"The library takes {size(health.bytes)}:", tone="quiet"))
+    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in health.parts[:PARTS]]
 
 
 def _file_states(documents: Sequence[Document]) -> dict[str, FileState]:

@@ -13,13 +13,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+from docqa.tui.widgets.keys import Keys
 
 T = TypeVar("T")
 
 # More rows than anybody reads; typing finds the others.
 LISTED = 300
+
+
+class PickInput(Input):
+    """Type to narrow down."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Take")]
 
 
 class PickScreen(ModalScreen[T | None], Generic[T]):
@@ -29,7 +37,6 @@ class PickScreen(ModalScreen[T | None], Generic[T]):
     EMPTY: ClassVar[str]
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take"),
         Binding("down", "move(1)", "Down", show=False, priority=True),
         Binding("up", "move(-1)", "Up", show=False, priority=True),
         Binding("pagedown", "move(10)", "Page down", show=False, priority=True),
@@ -53,10 +60,10 @@ class PickScreen(ModalScreen[T | None], Generic[T]):
         """A line above the items."""
         with Vertical(classes="box -high"):
             yield Static(Content.styled(self.TITLE_TEXT, "bold"), markup=False)
-            yield Input(placeholder="Type to narrow down…", id="wanted")
+            yield PickInput(placeholder="Type to narrow down…", id="wanted")
             yield OptionList(id="choices", markup=False)
             yield Static(id="pick-hint", markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Show all."""
@@ -91,7 +98,7 @@ class PickScreen(ModalScreen[T | None], Generic[T]):
 
     @on(Input.Submitted, "#wanted")
     @on(OptionList.OptionSelected)
-    def action_take(self) -> None:
+    def take(self) -> None:
         """Take the chosen item."""
         if self.chosen is not None:
             self.dismiss(self.chosen)

@@ -14,11 +14,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.citing import free_name
 from docqa.display import one_line
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
+
+
+class FileInput(Input):
+    """The name of a file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Write")]
 
 
 class SaveScreen(ModalScreen[str | None]):
@@ -29,7 +36,6 @@ class SaveScreen(ModalScreen[str | None]):
 
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "write", "Write"),
         Binding("escape", "cancel", "Cancel"),
     ]
 
@@ -42,13 +48,13 @@ class SaveScreen(ModalScreen[str | None]):
         """A line for the file's name."""
         with Vertical(classes="box"):
             yield Static(Content.styled("Export this session as Markdown", "bold"), markup=False)
-            yield Input(os.fspath(self._proposed), id="file", placeholder="Name of the file", select_on_focus=False)
+            yield FileInput(os.fspath(self._proposed), id="file", placeholder="Name of the file", select_on_focus=False)
             yield Notice()
             yield Static("Every question with its answers, quotes, sources and what you said of them.", classes="hint")
-        yield Footer()
+        yield Keys()
 
     @on(Input.Submitted)
-    def action_write(self) -> None:
+    def write(self) -> None:
         """Write the file."""
         value = self.query_one(Input).value.strip()
         if not value:

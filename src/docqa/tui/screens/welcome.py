@@ -10,8 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+
+from docqa.tui.widgets.keys import Keys
 
 Choice = Literal["add", "sample", "later"]
 
@@ -50,7 +52,7 @@ class WelcomeScreen(Screen[Choice]):
             yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
             rows = (Content.assemble((name, "bold"), f"  {hint}") for _, name, hint in self._choices)
             yield OptionList(*map(Option, rows), id="choices", markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Be ready for Enter."""

@@ -19,6 +19,8 @@ from docqa.tui.messages import Item
 
 LABEL_CELLS = 11
 NAME_CELLS = 14
+# What the reader gives to the passage holding none.
+NO_ANSWER = "no answer"
 
 
 class WhyPanel(VerticalScroll):
@@ -57,6 +59,7 @@ class WhyPanel(VerticalScroll):
 
     def _draw(self) -> None:
         cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
+        self.border_subtitle = "w closes"
         match self._item:
             case Answer(explanation=Explanation() as why) as answer:
                 lines = [*_terms(why.terms, self._terms, answer.retriever_score), *_explanation(why, cells)]
@@ -81,7 +84,7 @@ def _terms(found: Sequence[str], wanted: frozenset[str], score: float) -> Iterat
 
 
 def _explanation(why: Explanation, cells: int) -> Iterator[Content]:
-    logits = (("start", why.start_logit), ("end", why.end_logit), ("no answer", why.null_logit))
+    logits = (("start", why.start_logit), ("end", why.end_logit), (NO_ANSWER, why.null_logit))
     yield from _bars("logits", logits, cells, sign="")
     evidence = [(each.feature, each.contribution) for each in why.evidence if each.weight]
     yield from _bars("ranking", [*evidence, ("score", why.score)], cells, sign="+")
@@ -95,7 +98,7 @@ def _bars(label: str, values: Sequence[tuple[str, float]], cells: int, sign: str
     """One line a value, its bar's length in proportion to the largest; what speaks against is of another colour."""
     most = max((abs(value) for _, value in values), default=0.0) or 1.0
     for number, (name, value) in enumerate(values):
-        colour = "$success" if value >= 0 else "$error"
+        colour = "$error" if value < 0 else "$warning" if name == NO_ANSWER else "$success"
         shown = Content.assemble(
             f"{one_line(name)[: NAME_CELLS - 1]:<{NAME_CELLS}}",
             bar(abs(value) / most, cells, colour),

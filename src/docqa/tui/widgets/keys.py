@@ -1,0 +1,16 @@
+"""The keys that do something where one is."""
+
+from __future__ import annotations
+
+from textual.events import Resize
+from textual.widgets import Footer
+
+ROOMY_CELLS = 100
+
+
+class Keys(Footer):
+    """The footer; closer together where there is little room."""
+
+    def on_resize(self, event: Resize) -> None:
+        """Make the best of the width."""
+        self.compact = event.size.width < ROOMY_CELLS
