@@ -17,7 +17,7 @@ from docqa.tui.web import TEMPLATES, command, loopback
 
 pytest.importorskip("textual_serve", reason="textual-serve is not installed (docqa[web])")
 
-from tests.tui.browser import CHROMIUM, browser  # noqa: E402 (it needs what textual-serve brings)
+from tests.tui.browser import CHROMIUM, browser
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
@@ -25,7 +25,9 @@ def test_loopback_addresses_are_served(host: str) -> None:
     assert loopback(host) in ("127.0.0.1", "127.0.0.53", "::1")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "127.0.0.1.example.org", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "127.0.0.1.example.org", "::ffff:10.0.0.1"]
+)
 def test_any_other_address_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="loopback"):
         loopback(host)

@@ -48,5 +48,5 @@ class OwnersServer(Server):
         app.middlewares.append(guard(self.token, self.public_url))
         return app
 
-    async def on_startup(self, app: web.Application) -> None:  # noqa: ARG002 (the base class')
+    async def on_startup(self, app: web.Application) -> None:
         """Say nothing yet: nobody listens."""
