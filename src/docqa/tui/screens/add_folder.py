@@ -21,6 +21,7 @@ from textual.widgets.directory_tree import DirEntry
 
 from docqa.display import one_line
 from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
 
 TYPING_DELAY_S = 0.05
@@ -74,7 +75,7 @@ class FolderTree(DirectoryTree):
             self.action_cursor_up()
 
 
-class PathInput(Input):
+class PathInput(Line):
     """The path of a folder or file. **Enter** indexes it, **Tab** completes, **Down** goes to the tree."""
 
     HELP = cleandoc(__doc__ or "")

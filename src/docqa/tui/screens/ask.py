@@ -158,12 +158,13 @@ class AskScreen(Screen[None]):
         """Take a filter off the question, and ask anew if it had been asked."""
         from docqa.questions import without
 
-        asked = self._result is not None
         line = self.query_one(QuestionInput)
-        line.value = without(line.value, event.restriction)
+        rest = without(line.value, event.restriction)
+        if self._result is not None:
+            self.ask(rest)
+        else:
+            line.value = rest
         line.focus()
-        if asked:
-            self._submit(line.value)
 
     def _search_now(self) -> None:
         self._search(self.query_one(QuestionInput).value.strip())

@@ -24,6 +24,7 @@ from docqa.tui import actions
 from docqa.tui.content import folder
 from docqa.tui.documents import DocumentText, whole
 from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.text_view import Bounds, TextView
 
@@ -77,8 +78,8 @@ class DocumentScreen(Screen[None]):
         )
         yield Notice()
         yield TextView(id="document-text")
-        yield Input(id="find", placeholder="Find…", classes="-hidden")
-        yield Input(id="place", classes="-hidden", restrict=r"[0-9]*")
+        yield Line(id="find", placeholder="Find…", classes="-hidden")
+        yield Line(id="place", classes="-hidden", restrict=r"[0-9]*")
         with Horizontal(id="bar"):
             yield Static(id="document-place", markup=False)
         yield Keys()

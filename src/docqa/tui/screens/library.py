@@ -26,6 +26,7 @@ from docqa.tui.content import cut_left, folder, format_name, shortened_path
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.widgets.choice_line import ChoiceLine
 from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.row_list import Cell, RowList, Tone, fit
 
@@ -108,7 +109,7 @@ class LibraryScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """A filter above the list."""
         yield Static(id="title", markup=False)
-        yield Input(placeholder="Filter by name or folder…", id="filter")
+        yield Line(placeholder="Filter by name or folder…", id="filter")
         yield ChoiceLine(self.VIEWS, "documents", id="views")
         yield Notice()
         yield RowList[Listed](id="rows")

@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ T = TypeVar("T")
 LISTED = 300
 
 
-class PickInput(Input):
+class PickInput(Line):
     """Type to narrow down."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Take")]

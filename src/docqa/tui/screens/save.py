@@ -19,10 +19,11 @@ from textual.widgets import Input, Static
 from docqa.citing import free_name
 from docqa.display import one_line
 from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
 
 
-class FileInput(Input):
+class FileInput(Line):
     """The name of a file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Write")]

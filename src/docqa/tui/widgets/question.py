@@ -7,12 +7,13 @@ from inspect import cleandoc
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+
+from docqa.tui.widgets.line import Line
 
 PLACEHOLDER = "Ask your documents: passages appear as you type, Enter has them read"
 
 
-class QuestionInput(Input):
+class QuestionInput(Line):
     """Type to find passages, Enter to have them read.
 
     - **Enter** asks the reader.
