@@ -123,6 +123,7 @@ class DocqaApp(App[None]):
 
     @work(exclusive=True, group="person")
     async def _greet(self) -> None:
+        self.library = os.fspath(await self.shelf.call(lambda engine: engine.library))
         if await self.shelf.call(_is_empty):
             from docqa.tui.screens.welcome import WelcomeScreen
 
@@ -137,7 +138,6 @@ class DocqaApp(App[None]):
 
     async def _remember(self) -> None:
         """Bring earlier questions back; the last one into the line."""
-        self.library = os.fspath(await self.shelf.call(lambda engine: engine.library))
         entries = await asyncio.to_thread(self.history.entries)
         mine = [asked.question for asked in reversed(entries) if asked.library == self.library]
         self.ask_screen.query_one(QuestionInput).recall(mine)
@@ -226,6 +226,7 @@ class DocqaApp(App[None]):
             for engine in self.engines:
                 engine.move(own.with_name(SAMPLE_LIBRARY))
             self.judgement.forget()
+            self.library = os.fspath(own.with_name(SAMPLE_LIBRARY))
             await self._index([str(folder)], close_when_done=True)
             await self._remember()
 

@@ -62,7 +62,9 @@ class AskScreen(Screen[None]):
     wrong, **u** takes that back; `docqa calibrate` learns from it.
 
     In a question, `in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed
-    since; `"exact phrase"` must occur, `-word` must not. They show as chips, which **shift+Tab** reaches.
+    since; `"exact phrase"` must occur, `-word` must not. They show as chips, which **Tab** reaches.
+
+    **ctrl+p** finds every action by its name, **ctrl+s** writes this session to a file.
     """
 
     app: DocqaApp

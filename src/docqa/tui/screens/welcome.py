@@ -21,13 +21,16 @@ EXPLANATION = (
     "Ask your own documents in plain words. docqa answers with a quote from them, shows where it stands, "
     "and says so when the answer is not there. It works offline: nothing leaves this machine."
 )
-FORMATS = "It reads PDF, Word, Markdown, HTML, mail, notebooks, source code and plain text."
+FORMATS = (
+    "It reads PDF, Office and OpenDocument files, e-books, mail, web pages, Markdown, notebooks, source code "
+    "and plain text."
+)
 
 
 CHOICES: tuple[tuple[Choice, str, str], ...] = (
-    ("add", "Add a folder of yours…", "it is read once; later runs only look for changes"),
+    ("add", "Add a folder of yours…", "read once; later only changes are"),
     ("sample", "Try the sample library", "a household's papers, to play with"),
-    ("later", "Look around first", "adding a folder is on the Library screen, ctrl+l"),
+    ("later", "Look around first", "ctrl+l, then a, adds a folder"),
 )
 
 

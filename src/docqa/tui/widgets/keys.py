@@ -12,5 +12,6 @@ class Keys(Footer):
     """The footer; closer together where there is little room."""
 
     def on_resize(self, event: Resize) -> None:
-        """Make the best of the width."""
+        """Make the best of the width; F1 names the palette's key where the footer has no room for it."""
         self.compact = event.size.width < ROOMY_CELLS
+        self.show_command_palette = not self.compact
