@@ -15,7 +15,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import HelpPanel
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
@@ -247,7 +246,8 @@ class DocqaApp(App[None]):
 
     def action_help(self) -> None:
         """Show or hide the panel that explains the focused widget and its keys."""
-        if self.screen.query(HelpPanel):
+        # By its name: the class brings a parser of Markdown along, which the first frame need not wait for.
+        if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()

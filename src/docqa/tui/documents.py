@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from docqa import files
 from docqa.records import Document, FileState, Mark, Source
 from docqa.tui.looks import MARKDOWN, Looks, looks
 
@@ -76,6 +75,8 @@ def excerpt(engine: DocQA, source: Source) -> DocumentText:
 
 
 def _load(engine: DocQA, path: str, start: int, end: int) -> DocumentText:
+    from docqa import files
+
     found = engine.stretch(path, start, end)
     document = found.document
     text = whole_text = found.text

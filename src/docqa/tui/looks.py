@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from docqa import files
 from docqa.errors import ExtractionError
 from docqa.records import Document, Mark
 
@@ -53,6 +52,8 @@ def looks(document: Document, text: str, start: int, marks: Sequence[Mark], whol
 
 def _set_off(document: Document, whole: str) -> Iterator[tuple[Look, int, int]]:
     """What a Markdown file sets off, by its bounds in the document's text."""
+    from docqa import files
+
     if not whole or document.size > MAX_BYTES:
         return
     try:
