@@ -50,7 +50,8 @@ def terminal(tmp_path: Path, sample: Path, tiny_reader: Path, python: str) -> It
     program = "import sys; from docqa.cli import main; main(sys.argv[1:])"
     command = [python, "-c", program, "tui", "--library", str(sample), "--reader", str(tiny_reader)]
     state = shlex.quote(str(tmp_path / "state"))
-    line = f"unset COLUMNS LINES DISPLAY; DOCQA_STATE={state} OMP_NUM_THREADS=1 EDITOR=cat {shlex.join(command)}; echo exit code $?; sleep 60"
+    settings = f"unset COLUMNS LINES DISPLAY; export DOCQA_STATE={state} OMP_NUM_THREADS=1 EDITOR=cat"
+    line = f"{settings}; {shlex.join(command)}; echo exit code $?; sleep 60"
     made = Terminal(tmp_path / "tmux", line, 100, 30)
     yield made
     made.close()
