@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := build/demo.docqa
 
-.PHONY: help demo test check lint format types contracts clean
+.PHONY: help demo test faults check lint format types contracts clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    index the sample library and ask it a few questions"
 	@echo "make test    run the tests"
+	@echo "make faults  run those that kill, starve and deceive the program (docs/reliability.md)"
 	@echo "make check   everything CI checks: format, lint, types, import contract, tests"
 	@echo "make lint    format and lint only"
 	@echo "make format  rewrite the code in its format"
@@ -31,6 +32,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2
+
+faults: $(READY)
+	$(BIN)/python -m pytest --numprocesses 2 tests/faults
 
 check: lint types contracts test
 

@@ -9,30 +9,23 @@ to question; docqa in the precision it chooses for this processor by each effort
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import harness
+import peers
 
 from docqa.engine import DocQA
-from docqa.errors import DocqaError
 from docqa.evaluation.datasets import read_squad, sample
 from docqa.evaluation.library import all_passages, is_right, library_of
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader.lengths import EFFORTS, Effort
 
 REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0", "accelerate==1.15.0")
-ENVIRONMENT = harness.REPOSITORY / ".bench" / "haystack"
 PASSAGES = 10
 ANSWERS = 5
 WARM_UP = 3
@@ -53,61 +46,16 @@ class Contender:
 
 
 class Haystack:
-    """The worker process: one line of JSON in, one out."""
+    """Haystack's pipeline, in its own process."""
 
-    def __init__(self, process: subprocess.Popen[str], setup: dict[str, Any]) -> None:
-        self._process = process
-        self.versions: dict[str, str] = self._exchange(setup)["versions"]
+    def __init__(self, worker: peers.Worker) -> None:
+        self._worker = worker
+        self.versions = worker.versions
 
     def answer(self, question: str) -> tuple[list[str], float]:
         """The texts of the answers, and Haystack's own milliseconds, without the exchange."""
-        reply = self._exchange(question)
+        reply = self._worker.exchange(question)
         return [answer["text"] or "" for answer in reply["answers"]], reply["ms"]
-
-    def _exchange(self, message: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise DocqaError("Haystack's process has ended; its messages are above")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-
-@contextmanager
-def haystack(setup: dict[str, Any]) -> Iterator[Haystack]:
-    python = prepare()
-    environment = {**os.environ, "HAYSTACK_TELEMETRY_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    worker = Path(__file__).with_name("haystack_worker.py")
-    # -P: a worker beside this very file must not take it for the package of the same name.
-    with subprocess.Popen(
-        [python, "-P", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-    ) as process:
-        try:
-            yield Haystack(process, setup)
-        finally:
-            process.kill()
-
-
-def prepare() -> Path:
-    """Make Haystack's environment, unless it has been made for these very requirements; return its Python."""
-    python = ENVIRONMENT / "bin" / "python"
-    stamp = ENVIRONMENT / "requirements.txt"
-    wanted = "\n".join(REQUIREMENTS) + "\n"
-    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
-        print(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT}", file=sys.stderr, flush=True)
-        try:
-            subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True, stdout=sys.stderr)
-        except subprocess.CalledProcessError as error:
-            raise DocqaError(f"{ENVIRONMENT} could not be made; see above, remove it and try again") from error
-        stamp.write_text(wanted, encoding="utf-8")
-    return python
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
@@ -127,8 +75,8 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
             "retrieved": PASSAGES,
             "answers": ANSWERS,
         }
-        with haystack(setup) as peer:
-            versions = peer.versions
+        with peers.worker("haystack", REQUIREMENTS, "haystack_worker.py", setup) as worker:
+            peer, versions = Haystack(worker), worker.versions
             contenders = [
                 Contender(f"Haystack {versions['haystack-ai']} float32", peer.answer),
                 Contender("docqa float32, thorough", partial(_ask, single, "thorough")),

@@ -18,6 +18,7 @@ from portrait import portrait
 from docqa import DocQA, events, files, indexing
 from docqa.errors import ExtractionError
 from docqa.extract import formats
+from docqa.records import Verdict
 
 NAMES = ("lease.txt", "boiler.txt", "Boiler.TXT", "garden.md", "lease.v2.txt", "river", "data.gz", "page.html")
 FOLDERS = ("", "a", "a/b", "c")
@@ -101,6 +102,15 @@ def test_a_moved_folder_moves_every_file_to_its_own_name(engine: DocQA, folder: 
         if isinstance(each, events.FileMoved)
     }
     assert moved == {("one.txt", "one.txt"), ("two.txt", "two.txt")}
+
+
+def test_what_was_said_of_a_document_goes_with_it(engine: DocQA, folder: Path) -> None:
+    engine.index([folder])
+    engine.add_verdicts([Verdict("When does the lease end?", "May", accepted=True, path=str(folder / "lease.md"))])
+    (folder / "lease.md").rename(folder / "contract.md")
+    engine.index()
+    [verdict] = engine.verdicts()
+    assert verdict.path == str(folder / "contract.md")
 
 
 def test_a_copy_is_no_move(engine: DocQA, folder: Path) -> None:

@@ -212,6 +212,16 @@ def test_what_was_taken_out_stays_out_until_it_is_named(engine: DocQA, tree: Pat
     assert engine.index([tree / name]).indexed == len(gone)
     assert held(engine, tree) == before
     assert engine.index().removed == 0
+    [root] = engine.roots()
+    assert root.exclude == ()
+
+
+def test_what_was_taken_out_of_an_absent_folder_does_not_come_back_with_it(engine: DocQA, tree: Path) -> None:
+    engine.index([tree])
+    tree.rename(tree.with_name("taken"))
+    assert len(engine.remove(tree / "notes/c.txt")) == 1
+    tree.with_name("taken").rename(tree)
+    assert (engine.index().indexed, held(engine, tree)) == (0, [".gitignore", "a.txt", "notes/b.md"])
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict
+
+import numpy as np
 
 from docqa import events, files
 from docqa.answers import rank, source
@@ -16,8 +17,15 @@ from docqa.errors import UsageError
 from docqa.explaining import explained
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, PASSAGES, Effort, LengthConfiguration
-from docqa.records import Answer, Candidate, Match, ReaderInfo, Result, Span, Timing
+from docqa.reader.lengths import (
+    DEFAULT_EFFORT,
+    EFFORTS,
+    PASSAGES,
+    Effort,
+    LengthConfiguration,
+    MeasuredLengths,
+)
+from docqa.records import Answer, Candidate, Explanation, Match, ReaderInfo, Result, Span, Timing
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
@@ -27,6 +35,10 @@ if TYPE_CHECKING:
 QUESTION_TERMS = 64
 # How many answers are given unless told otherwise.
 TOP = 5
+# Sifting pays with a configuration that takes at most this share of the time of reading in full.
+_SIEVE_TIME = 0.6
+# How many of the best are read in full before it is seen which others can still outdo them.
+_FIRST_AGAIN = 3
 
 
 class AskOptions(TypedDict, total=False):
@@ -82,15 +94,26 @@ def ask_events(library: Library, question: str, options: AskOptions) -> Generato
 
     reader, ranking = library.reader, library.ranking
     least = _least_confidence(ranking, options.get("min_confidence"), options.get("min_precision"))
+    if within_ms is not None:
+        reader.cost_is_known()
     reading_started = time.perf_counter()
+    if within_ms is None or options.get("lengths") is not None:
+        plan = _plan(reader, effort, options)
+    else:
+        texts = [each.passage.text for each in candidates]
+        plan = _plan_within(reader, parsed.text, texts, effort, within_ms - 1000 * (retrieved - started))
     deadline = math.inf if within_ms is None else reading_started + within_ms / 1000 - (retrieved - started)
-    reading = _Reading(reader, parsed, candidates, _lengths(reader, effort, options), deadline)
+    reading = _Reading(reader, parsed, candidates, ranking, plan, deadline)
     for proposals in reading.rounds():
-        if not reading.finished:
+        if not reading.finished or plan.stages == 2:
             so_far = rank(proposals, ranking, top)
             sure = _checked(so_far, candidates) if so_far and so_far[0].confidence >= least else ()
             yield events.AnswersImproved(sure, len(reading.spans), len(candidates))
-    explain = partial(explained, terms=parsed.terms[:QUESTION_TERMS], ranking=ranking, kept=reading.kept)
+
+    def explain(proposal: Proposal) -> Explanation:
+        tokens, kept = reading.kept(proposal)
+        return explained(proposal, terms=parsed.terms[:QUESTION_TERMS], ranking=ranking, tokens=tokens, kept=kept)
+
     answers = rank(reading.proposals, ranking, top, explain if options.get("explain") else None)
     answers = _checked(answers, candidates) if answers and answers[0].confidence >= least else ()
     finished = time.perf_counter()
@@ -108,7 +131,7 @@ def ask_events(library: Library, question: str, options: AskOptions) -> Generato
             ),
             notices=(*notices, *reading.notices),
             effort=None if options.get("lengths") else effort,
-            complete=reading.complete,
+            complete=reading.finished,
         )
     )
 
@@ -127,14 +150,6 @@ def _within_ms(options: AskOptions) -> float | None:
     return within_ms
 
 
-def _lengths(reader: Reader, effort: Effort, options: AskOptions) -> LengthConfiguration | None:
-    """The configuration to read by: the one asked for, else the one measured to be worth this effort."""
-    if options.get("lengths") is not None:
-        return options["lengths"]
-    chosen = reader.lengths_table.choose(effort).lengths if reader.lengths_table else None
-    return None if chosen is None or chosen.is_full else chosen
-
-
 def _found(library: Library, parsed: Question, count: int, notices: list[str]) -> tuple[Candidate, ...]:
     """The passages to read; adds to the notices what was looked for differently than asked."""
     if len(parsed.terms) > QUESTION_TERMS:
@@ -146,67 +161,174 @@ def _found(library: Library, parsed: Question, count: int, notices: list[str]) -
     return candidates
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How passages are read: all of them by `first`, then, if it is given, by `then` those that can still win.
+
+    None stands for reading in full. `drift` bounds how much higher a logit is when a passage is read by `then`.
+    """
+
+    first: LengthConfiguration | None
+    then: LengthConfiguration | None = None
+    drift: float = 0.0
+    stages: int = 1
+
+
+def _plan(reader: Reader, effort: Effort, options: AskOptions) -> _Plan:
+    """Read by the configuration asked for, else by the one measured to be worth this effort.
+
+    Reading in full what a fast configuration has sifted costs less than reading all in full, unless that
+    configuration is nearly as slow.
+    """
+    table = reader.lengths_table
+    if options.get("lengths") is not None or table is None:
+        return _Plan(options.get("lengths"))
+    sieve = table.choose("fast")
+    if effort == "thorough" and sieve.time <= _SIEVE_TIME:
+        return _Plan(sieve.lengths, None, sieve.drift, stages=2)
+    return _Plan(_unless_full(table.choose(effort)))
+
+
+def _unless_full(row: MeasuredLengths) -> LengthConfiguration | None:
+    return None if row.lengths.is_full else row.lengths
+
+
+def _plan_within(reader: Reader, question: str, texts: Sequence[str], effort: Effort, ms: float) -> _Plan:
+    """The most accurate configuration, of those worth this effort or less, by which all passages are read in time.
+
+    The fastest of them if there is none: then as many are read as there is time for.
+    """
+    table = reader.lengths_table
+    if table is None:
+        return _Plan(None)
+    best = table.choose(effort)
+    rows = [best, *(row for row in table.affordable("fast") if row.time < best.time)]
+    fitting = (row for row in rows if sum(reader.costs_ms(question, texts, _unless_full(row))) <= ms)
+    return _Plan(_unless_full(next(fitting, rows[-1])))
+
+
 @dataclass
 class _Reading:
-    """The passages being read, the likeliest first, until all are or the deadline (by `perf_counter`) has come."""
+    """The passages being read, the likeliest first, until all are or the deadline (by `perf_counter`) has come.
+
+    For each passage that was read, `tokens` says how many tokens it was to the reader, and `read_by` by which
+    configuration its spans were found; `reread` are those read for the second time.
+    """
 
     reader: Reader
     question: Question
     candidates: Sequence[Candidate]
-    lengths: LengthConfiguration | None
+    ranking: Ranking
+    plan: _Plan
     deadline: float
     spans: list[tuple[Span, ...]] = field(default_factory=list)
+    tokens: dict[int, int] = field(default_factory=dict)
+    read_by: dict[int, LengthConfiguration | None] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
+    reread: set[int] = field(default_factory=set)
     question_shortened: bool = False
 
     def rounds(self) -> Iterator[list[Proposal]]:
         """Read round after round; yields all that competes after each."""
-        for part in _rounds(self.candidates):
-            if self.spans and time.perf_counter() >= self.deadline:
-                return
-            texts = [each.passage.text for each in part]
-            reading = self.reader.read(self.question.text, texts, lengths=self.lengths)
-            self.spans += reading.spans
-            self.question_shortened = reading.question_shortened
-            self.proposals = propose(self.question.terms, self.candidates[: len(self.spans)], self.spans)
+        parts = _rounds(self.candidates) if self.deadline == math.inf else self._rounds_in_time()
+        for part in parts:
+            self._read(part, self.plan.first)
             yield self.proposals
+        while self.plan.stages == 2 and (places := self._can_still_win()):
+            self._read(places, self.plan.then)
+            yield self.proposals
+
+    def _read(self, places: Sequence[int], lengths: LengthConfiguration | None) -> None:
+        """Read these candidates, for the first time or again."""
+        texts = [self.candidates[place].passage.text for place in places]
+        reading = self.reader.read(self.question.text, texts, lengths=lengths)
+        self.question_shortened = reading.question_shortened
+        self.reread.update(place for place in places if place in self.read_by)
+        for place, found, tokens in zip(places, reading.spans, reading.tokens, strict=True):
+            self.spans[place:] = [found, *self.spans[place + 1 :]]
+            self.tokens[place] = tokens
+            self.read_by[place] = lengths
+        self.proposals = propose(self.question.terms, self.candidates[: len(self.spans)], self.spans)
+
+    def _can_still_win(self) -> list[int]:
+        """The candidates to be read again: first the best few, then all that may still outdo the best of those.
+
+        None are left once the best of all has been read so.
+        """
+        scores = self.ranking.scores(np.array([each.features for each in self.proposals])) if self.proposals else ()
+        best: dict[int, float] = {}
+        for score, proposal in zip(scores, self.proposals, strict=True):
+            place = self._place(proposal)
+            best[place] = max(score, best.get(place, -math.inf))
+        again = {place: score for place, score in best.items() if place in self.reread}
+        if not again:
+            return sorted(sorted(best, key=lambda place: -best[place])[:_FIRST_AGAIN])
+        least = max(again.values()) - self.plan.drift * self.ranking.logit_weight
+        return [place for place in sorted(best) if place not in self.reread and best[place] >= least]
+
+    def _place(self, proposal: Proposal) -> int:
+        return next(place for place, each in enumerate(self.candidates) if each is proposal.candidate)
+
+    def _rounds_in_time(self) -> Iterator[range]:
+        """Rounds that take half of the time left, by what reading is known to cost, and at least one passage.
+
+        The first passage is read come what may. Where passages take longer than they should, the next rounds
+        hold fewer.
+        """
+        texts = [each.passage.text for each in self.candidates]
+        costs_s = [ms / 1000 for ms in self.reader.costs_ms(self.question.text, texts, self.plan.first)]
+        pace, done = 1.0, 0
+        while done < len(costs_s):
+            started = time.perf_counter()
+            left = self.deadline - started
+            if done and pace * costs_s[done] > left:
+                return
+            end = done + 1
+            while end < len(costs_s) and pace * sum(costs_s[done : end + 1]) <= left / 2:
+                end += 1
+            yield range(done, end)
+            pace = max(pace, (time.perf_counter() - started) / max(sum(costs_s[done:end]), 1e-6))
+            done = end
 
     @property
     def finished(self) -> bool:
-        """Whether all passages have been read."""
+        """Whether all passages have been read, once at least."""
         return len(self.spans) == len(self.candidates)
 
-    @property
-    def complete(self) -> bool:
-        """Whether no deadline kept passages from being read."""
-        return self.finished
-
-    @property
-    def kept(self) -> tuple[float, ...]:
-        """The share of tokens that each layer kept."""
-        return self.lengths.shares if self.lengths else (1.0,) * self.reader.layers
+    def kept(self, proposal: Proposal) -> tuple[int, tuple[int, ...]]:
+        """How many tokens a proposal's passage was read as, and how many of them each layer kept."""
+        place = self._place(proposal)
+        lengths, tokens, layers = self.read_by[place], self.tokens[place], range(self.reader.layers)
+        return tokens, tuple(lengths.kept(layer, tokens) if lengths else tokens for layer in layers)
 
     @property
     def info(self) -> ReaderInfo:
-        """What read."""
-        shares = self.lengths.shares if self.lengths else None
-        return ReaderInfo(self.reader.name, self.reader.precision, shares, len(self.spans))
+        """What read, and how."""
+        last = self.plan.then if self.plan.stages == 2 else self.plan.first
+        return ReaderInfo(
+            name=self.reader.name,
+            precision=self.reader.precision,
+            lengths=last.shares if last else None,
+            passages=len(self.spans),
+            sieve=self.plan.first.shares if self.plan.stages == 2 and self.plan.first else None,
+        )
 
     @property
     def notices(self) -> Iterator[str]:
         """What was read differently than asked."""
         if self.question_shortened:
             yield "the question is long: the reader saw only its beginning"
-        if not self.complete:
+        if not self.finished:
             yield (
                 f"the time was up: {len(self.spans)} of {len(self.candidates)} passages were read,"
                 " and a better answer may stand in the others"
             )
 
 
-def _rounds(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+def _rounds(candidates: Sequence[Candidate]) -> Iterator[range]:
     """Part the candidates into what is read together, the likeliest first."""
-    yield from (part for part in (candidates[:3], candidates[3:6], candidates[6:]) if part)
+    count = len(candidates)
+    yield from (part for part in (range(min(3, count)), range(3, min(6, count)), range(6, count)) if part)
 
 
 def _least_confidence(ranking: Ranking, confidence: float | None, precision: float | None) -> float:

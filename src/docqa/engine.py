@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,8 @@ from docqa.terms import ANALYSIS_VERSION
 
 if TYPE_CHECKING:
     # The reader brings torch, which takes a second to import; only reading pays for it.
-    from docqa.reader.reader import Precision, Reader
+    from docqa.reader.choices import Device, Precision
+    from docqa.reader.reader import Reader
 
 PathLike = str | os.PathLike[str]
 
@@ -53,16 +55,23 @@ class DocQA:
     """A library of documents that answers questions with quotes.
 
     `library` is the library's file, by default the user's own; `reader` the reader model: None for the one
-    in use, a name that `docqa reader ls` lists, a folder, or a checkpoint's hub name. Nothing is opened or
-    loaded before it is needed. Errors are those of `docqa.errors`. Not for use from several threads at once.
+    in use, a name that `docqa reader ls` lists, a folder, or a checkpoint's hub name; `precision` and `device`
+    are how and where it computes. Nothing is opened or loaded before it is needed. Errors are those of
+    `docqa.errors`. Not for use from several threads at once.
     """
 
     def __init__(
-        self, library: PathLike | None = None, *, reader: PathLike | None = None, precision: Precision = "auto"
+        self,
+        library: PathLike | None = None,
+        *,
+        reader: PathLike | None = None,
+        precision: Precision = "auto",
+        device: Device = "auto",
     ) -> None:
         self.library = Path(os.path.realpath(library if library is not None else default_library()))
         self._reader_name = reader
         self._precision: Precision = precision
+        self._device: Device = device
         self._reader: Reader | None = None
         self._ranking: Ranking | None = None
         self._store: Store | None = None
@@ -104,10 +113,23 @@ class DocQA:
         store = self._open(create=named is not None)
         with store.writing():
             with store.transaction():
-                for path in named or ():
-                    roots.remember(store, path, patterns)
+                roots.remember(store, named or (), patterns)
                 plan = roots.plan(store, named)
             yield from indexing.index(store, plan, prune=options.get("prune", False), retry=options.get("retry", False))
+
+    def watch_events(
+        self, paths: Iterable[PathLike] = (), *, stop: threading.Event | None = None
+    ) -> Generator[events.WatchEvent]:
+        """Keep the library current with its roots, to which `paths` are added, until `stop` is set.
+
+        It starts with a run over everything and goes on with one whenever something changes; each ends with
+        IndexFinished. While another process is indexing it waits. UsageError if there is no root, a path does
+        not exist, or the system cannot watch so many folders. Ctrl-C ends it by KeyboardInterrupt.
+        """
+        from docqa.watching import watch
+
+        named = [files.resolve(path) for path in paths]
+        yield from watch(self._open(create=bool(named)), named, stop or threading.Event())
 
     def roots(self) -> list[Root]:
         """List the folders and files that the library is kept current with, by path."""
@@ -121,7 +143,7 @@ class DocQA:
         root, patterns = files.resolve(path), roots.Patterns(tuple(include), tuple(exclude))
         store = self._open(create=True)
         with store.writing(), store.transaction():
-            roots.remember(store, root, patterns)
+            roots.remember(store, [root], patterns)
 
     def remove_root(self, path: PathLike, *, keep: bool = False) -> list[str]:
         """Forget a root; its documents leave the library unless `keep`. Return the paths of those that left.
@@ -179,7 +201,7 @@ class DocQA:
         if self._reader is None:
             from docqa.reader.reader import Reader
 
-            self._reader = Reader(self._reader_name, precision=self._precision)
+            self._reader = Reader(self._reader_name, precision=self._precision, device=self._device)
         return self._reader
 
     @property

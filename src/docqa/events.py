@@ -76,6 +76,23 @@ IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemove
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """The library is current with these folders and files, and what happens there from now on is seen."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody else is writing to the library; it goes on when they have finished."""
+
+    reason: str
+
+
+WatchEvent = IndexEvent | Watching | Waiting
+
+
+@dataclass(frozen=True, slots=True)
 class CandidatesFound:
     """The passages that will be read, best first."""
 

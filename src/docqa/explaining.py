@@ -10,8 +10,10 @@ from docqa.records import Evidence, Explanation, Passage
 from docqa.terms import passage_terms
 
 
-def explained(proposal: Proposal, *, terms: Sequence[str], ranking: Ranking, kept: Sequence[float]) -> Explanation:
-    """Explain a proposal; `terms` are the question's, `kept` the share of tokens each layer of the reader kept."""
+def explained(
+    proposal: Proposal, *, terms: Sequence[str], ranking: Ranking, tokens: int, kept: Sequence[int]
+) -> Explanation:
+    """Explain a proposal; `terms` are the question's, `kept` how many of so many `tokens` each of the layers kept."""
     span = proposal.span
     weights = [ranking.weights.get(name, 0.0) for name in FEATURES]
     evidence = tuple(
@@ -25,6 +27,7 @@ def explained(proposal: Proposal, *, terms: Sequence[str], ranking: Ranking, kep
         null_logit=span.null_logit,
         score=sum(each.contribution for each in evidence),
         evidence=evidence,
+        tokens=tokens,
         kept=tuple(kept),
     )
 

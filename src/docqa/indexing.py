@@ -11,7 +11,7 @@ from itertools import chain
 from docqa import events, files
 from docqa.errors import ExtractionError
 from docqa.extract import is_plain_text
-from docqa.extract.formats import readable, reads_alike
+from docqa.extract.formats import readable, reads_alike, reads_pictures
 from docqa.passages import headings, line_marks, place
 from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.records import IndexReport, Passage
@@ -26,6 +26,9 @@ INLINE_BYTES = 8_000_000
 # What a child process is given at a time.
 CHUNK_BYTES = 1_000_000
 CHUNK_FILES = 64
+# A page as a picture seldom takes fewer bytes than this; a file that may be full of them is worth so much at most.
+PICTURE_BYTES = 50_000
+MOST_PATIENCE = 200.0
 # One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
 BATCH_CHARACTERS = 4_000_000
 BATCH_FILES = 500
@@ -96,7 +99,7 @@ class _Run:
 
     def _walk(self) -> list[files.FoundFile]:
         found = []
-        own = {f"{self._store.path}{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+        own = {f"{self._store.path}{suffix}" for suffix in self._store.SUFFIXES}
         for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
             if isinstance(entry, files.SkippedFile):
                 self._skipped[entry.path] = SkippedRow(entry.reason)
@@ -224,8 +227,15 @@ def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
         changed = [task for task in changed if not is_plain_text(task.file.path)]
         yield from map(prepare, plain)
     if changed:
-        for outcomes in WorkerPool(prepare, failed).map(_chunks(changed)):
+        for outcomes in WorkerPool(prepare, failed, patience=_patience).map(_chunks(changed)):
             yield from outcomes
+
+
+def _patience(task: Task) -> float:
+    """How many times the usual time a file is worth: what is recognised in pictures takes seconds a page."""
+    if is_plain_text(task.file.path) or not reads_pictures():
+        return 1.0
+    return min(2 + task.file.size / PICTURE_BYTES, MOST_PATIENCE)
 
 
 def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:

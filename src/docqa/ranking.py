@@ -132,6 +132,11 @@ class Ranking:
         """
         return min((least for reached, least in self.precisions if reached >= precision), default=1.1)
 
+    @property
+    def logit_weight(self) -> float:
+        """How much a span's score rises when its logits do by one."""
+        return max(0.0, self.weights.get("logit", 0.0) + self.weights.get("margin", 0.0))
+
     @cached_property
     def _weights(self) -> Floats:
         return np.array([self.weights.get(name, 0.0) for name in FEATURES])

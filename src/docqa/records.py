@@ -141,8 +141,8 @@ class Explanation:
     """Why an answer stands where it does, all of it at the answer's first source.
 
     `terms` are those of the question that BM25 found in the passage, in the analyser's form. The logits are the
-    span's and that of no answer. `score` ranks the span by the `evidence`. `kept` is the share of tokens that
-    went on after each layer of the reader.
+    span's and that of no answer. `score` ranks the span by the `evidence`. Question and passage were `tokens` to
+    the reader, and `kept` is how many of them went on after each of its layers.
     """
 
     terms: tuple[str, ...]
@@ -151,7 +151,8 @@ class Explanation:
     null_logit: float
     score: float
     evidence: tuple[Evidence, ...]
-    kept: tuple[float, ...]
+    tokens: int
+    kept: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +175,15 @@ class Answer:
 class ReaderInfo:
     """Which reader answered: its name, its arithmetic, and the share of tokens each layer kept (None: all).
 
-    `passages` is how many it read.
+    `passages` is how many it read. If it sifted them first, reading again by `lengths` only those that could still
+    win, `sieve` is what each layer kept in that first reading.
     """
 
     name: str
     precision: str
     lengths: tuple[float, ...] | None
     passages: int = 0
+    sieve: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

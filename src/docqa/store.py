@@ -7,10 +7,8 @@ never wait. Paths are stored as bytes, because a file name need not be text.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import secrets
 import sqlite3
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -159,7 +157,12 @@ class SegmentRow:
 
 
 class Store:
-    """An open library. LibraryError from any method means that the file is damaged, full or unwritable."""
+    """An open library. LibraryError from any method means that the file is damaged, full or unwritable.
+
+    The files that make it up have its path with one of `SUFFIXES`.
+    """
+
+    SUFFIXES = ("", "-wal", "-shm", ".lock")
 
     def __init__(self, path: Path) -> None:
         """Open the library at `path`, bringing an older schema up to date.
@@ -170,27 +173,30 @@ class Store:
         self.path = path
         _refuse_foreign(path)
         with self._translated():
-            # The TUI asks from worker threads; the engine takes care that they take turns.
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            # Plugins of sqlite-utils are another program's business.
-            self._db = Database(connection, execute_plugins=False)
-            _protect(self._db)
+            try:
+                self._db = _connect(path)
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_IOERR_SHM"):
+                    raise
+                # The disk has no room for the memory that programs would share; one program alone needs none.
+                self._db = _connect(path, "locking_mode = EXCLUSIVE")
             self._migrate()
 
     @classmethod
     def create(cls, path: Path) -> Store:
         """Make a library at `path`, readable by its owner only, unless there is one; open it."""
-        if not path.exists():
+        draft = path.with_name(f".{path.name}.tmp")
+        # A draft is left by a run that was killed; it may be a second name of the library itself.
+        if draft.exists() or not path.exists():
             try:
-                _create(path)
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with _only_writer(path, BUSY_TIMEOUT_S):
+                    _create(path, draft)
             except (OSError, sqlite3.OperationalError) as error:
                 reason = error.strerror if isinstance(error, OSError) else None
                 raise LibraryError(
                     f"cannot make a library at {path}: {reason or error}; choose another place with --library"
                 ) from error
-        # What a run has left that was killed while making it; it may be a second name of the library itself.
-        for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
-            draft.unlink(missing_ok=True)
         return cls(path)
 
     def close(self) -> None:
@@ -202,23 +208,8 @@ class Store:
     @contextmanager
     def writing(self) -> Generator[None]:
         """Be the only writer; LibraryBusy at once if another process is."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.path}.lock", timeout=0, mode=0o600)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise LibraryBusy(
-                f"another docqa is already indexing into {self.path}; wait until it has finished"
-            ) from None
-        except OSError as error:
-            raise LibraryError(
-                f"cannot write {self.path}.lock ({error.strerror or error}); check the permissions of its folder"
-            ) from error
-        try:
+        with _only_writer(self.path, 0):
             yield
-        finally:
-            lock.release()
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -288,7 +279,12 @@ class Store:
         self._run("UPDATE documents SET size = ?, mtime_ns = ? WHERE id = ?", size, mtime_ns, document_id)
 
     def move_document(self, document_id: int, path: str, size: int, mtime_ns: int) -> None:
-        """Give a document another path, at which no other one is."""
+        """Give a document another path, at which no other one is; what was said of its answers goes along."""
+        self._run(
+            "UPDATE verdicts SET path = ? WHERE path = (SELECT path FROM documents WHERE id = ?)",
+            os.fsencode(path),
+            document_id,
+        )
         self._run(
             "UPDATE documents SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
             os.fsencode(path),
@@ -313,7 +309,10 @@ class Store:
 
     def document(self, document_id: int) -> Document:
         """Return one document by its id."""
-        return self._documents("WHERE id = ?", (document_id,))[0]
+        found = self._documents("WHERE id = ?", (document_id,))
+        if not found:
+            raise self._damaged(f"document {document_id} is missing")
+        return found[0]
 
     def _documents(self, where: str, values: Sequence[Any]) -> list[Document]:
         rows = self._rows(
@@ -459,10 +458,13 @@ class Store:
         """Return where passages stand: the document's path and the character at which each starts."""
         found = {}
         for passage_id in ids:
-            path, start = self._rows(
+            rows = self._rows(
                 "SELECT path, start FROM passages JOIN documents ON documents.id = document_id WHERE passages.id = ?",
                 passage_id,
-            )[0]
+            )
+            if not rows:
+                raise self._damaged(f"passage {passage_id} is missing")
+            path, start = rows[0]
             found[passage_id] = (os.fsdecode(path), start)
         return found
 
@@ -645,6 +647,11 @@ class Store:
                     f"no space left to write {self.path}; the library is as it was before: free some space"
                     " and run the command again"
                 ) from error
+            if "disk I/O" in message:
+                raise LibraryError(
+                    f"the disk failed to read or write {self.path} ({error.sqlite_errorname}); the library is as it"
+                    " was before: see to the disk's room, quota and health, and run the command again"
+                ) from error
             if "readonly" in message or "unable to open" in message:
                 raise LibraryError(
                     f"{self.path} cannot be opened for writing ({message}); check its permissions"
@@ -682,10 +689,31 @@ def _refuse_foreign(path: Path) -> None:
         raise LibraryError(f"{path} is not a docqa library; it was not touched. Choose another file with --library")
 
 
-def _create(path: Path) -> None:
+@contextmanager
+def _only_writer(path: Path, timeout_s: float) -> Generator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{path}.lock", timeout=timeout_s, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LibraryBusy(f"another docqa is already indexing into {path}; wait until it has finished") from None
+    except OSError as error:
+        raise LibraryError(
+            f"cannot write {path}.lock ({error.strerror or error}); check the permissions of its folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _create(path: Path, draft: Path) -> None:
     """Build an empty library under another name and link it into place, so that it is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    for left in (draft, Path(f"{draft}-journal")):
+        left.unlink(missing_ok=True)
+    if path.exists():
+        return
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
@@ -699,17 +727,31 @@ def _create(path: Path) -> None:
             db.close()
         try:
             os.link(draft, path)
+        except FileExistsError:
+            pass  # another program's file, which opening it will tell
         except OSError:
-            # Somebody else made one in the meantime, and that one is used; or hard links do not exist here.
-            if not path.exists():
-                draft.rename(path)
+            draft.rename(path)  # a file system without hard links
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _protect(db: Database) -> None:
+def _connect(path: Path, *pragmas: str) -> Database:
+    # The TUI asks from worker threads; the engine takes care that they take turns.
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    # Plugins of sqlite-utils are another program's business.
+    db = Database(connection, execute_plugins=False)
+    try:
+        _protect(db, *pragmas)
+    except sqlite3.Error:
+        db.close()  # or its lock would stand in the way of the next attempt
+        raise
+    return db
+
+
+def _protect(db: Database, *pragmas: str) -> None:
     """Set what every connection needs: no trust in the file's own SQL, no trace of what is deleted."""
     for pragma in (
+        *pragmas,
         "trusted_schema = OFF",
         "cell_size_check = ON",
         "foreign_keys = ON",

@@ -116,7 +116,7 @@ class WorkerPool(Generic[T, R]):
         try:
             results: list[R] = child.call(
                 [(item, self._cpu_s * factor) for item, factor in zip(chunk, patience, strict=True)],
-                self._timeout_s * max(patience),
+                self._timeout_s * (1 + sum(factor - 1 for factor in patience)),
             )
         except BaseException:
             child.kill()

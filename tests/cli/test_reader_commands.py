@@ -170,8 +170,43 @@ def test_explanations_stand_below_their_answers(filled: Cli, tiny_reader: Path) 
     for word in ("terms", "logits", "score", "tokens"):
         assert [line[:1] for line in lines].count([word]) == 2
     assert ["terms", "leas,", "end"] in lines
-    assert ["tokens", "all", "kept", "by", "the", "2", "layers"] in lines
+    assert any(line[:1] == ["tokens"] and line[2:] == ["all", "kept", "by", "the", "2", "layers"] for line in lines)
     explanation = filled(*ask, "--json").json["answers"][0]["explanation"]
-    assert list(explanation) == ["terms", "start_logit", "end_logit", "null_logit", "score", "evidence", "kept"]
+    shape = ["terms", "start_logit", "end_logit", "null_logit", "score", "evidence", "tokens", "kept"]
+    assert list(explanation) == shape
     assert list(explanation["evidence"][0]) == ["feature", "value", "weight", "contribution"]
-    assert explanation["kept"] == [1.0, 1.0]
+    assert explanation["kept"] == [explanation["tokens"]] * 2
+
+
+def test_tune_measures_and_keeps_a_table(cli: Cli, foreign: Path, tmp_path: Path) -> None:
+    folder = Path(cli("reader", "add", foreign, "--json").json["folder"])
+    paragraph = {
+        "context": "The lease ends in May.",
+        "qas": [{"id": "1", "question": "When does the lease end?", "answers": [{"text": "May", "answer_start": 18}]}],
+    }
+    (tmp_path / "own.json").write_text(json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}))
+    done = cli("reader", "tune", "foreign", "--questions", tmp_path / "own.json")
+    assert (done.code, done.err) == (0, "")
+    assert "F1     EM   time   cost" in done.out
+    assert "1 question; kept in" in done.out
+    assert "thorough" in done.out
+    assert "measured on own.json, 1 questions" in cli("reader", "show", "foreign").out
+    measured = cli("reader", "tune", "foreign", "--questions", tmp_path / "own.json", "--json").json
+    assert measured["file"] == str(folder / catalogue.LENGTHS)
+    assert measured["rows"][0]["shares"] == [1.0, 1.0]
+    assert cli("ask", "--reader", "foreign", "lease?").code == 3  # there is no library yet, but the reader loads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("--questions", "x.json", "--library", "y"), 2, "either --questions or --library"),
+        (("--questions", "nowhere.json"), 2, "nowhere.json cannot be read"),
+        (("--library", "nowhere.docqa"), 3, "nowhere.docqa"),
+        (("nobody/nothing", "--sample", "1"), 3, "nobody/nothing"),
+    ],
+)
+def test_tune_says_what_it_cannot_use(cli: Cli, arguments: tuple[str, ...], code: int, complaint: str) -> None:
+    done = cli("reader", "tune", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert complaint in done.err

@@ -27,6 +27,34 @@ def test_normalise_as_the_official_scripts_do(text: str, normal: str) -> None:
     assert metrics.normalise(text) == normal
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold", "exact", "f1"),
+    [
+        ("the Nile", ("Nile",), 100.0, 100.0),
+        ("in 1702", ("1702", "the year 1702"), 0.0, 66.6667),
+        ("A man, a plan", ("man plan",), 100.0, 100.0),
+        ("Saint-Denis", ("Saint Denis", "St. Denis"), 0.0, 0.0),
+        ("", ("x",), 0.0, 0.0),
+        ("the", ("the",), 100.0, 100.0),
+        ("42 km", ("42km", "42 kilometres"), 0.0, 50.0),
+        ("Émile Zola", ("Emile Zola", "Zola"), 0.0, 66.6667),
+        ("of of the river", ("river of", "of the river of"), 0.0, 100.0),
+        ("no", ("yes",), 0.0, 0.0),
+        ("U.S.", ("US",), 100.0, 100.0),
+        ("one two three four", ("three four five", "four"), 0.0, 57.1429),
+        ("The  big\tgreen", ("big green.",), 100.0, 100.0),
+        ("an an apple", ("apple apple",), 0.0, 66.6667),
+    ],
+)
+def test_scores_are_those_of_torchmetrics(answer: str, gold: tuple[str, ...], exact: float, f1: float) -> None:
+    """The values are what torchmetrics 1.9.0 gives by `torchmetrics.functional.text.squad`."""
+    assert 100 * metrics.exact_match(answer, gold) == exact
+    # It has version 2.0's rule for answers of which nothing is left.
+    assert 100 * metrics.f1_v2(answer, gold) == pytest.approx(f1, abs=1e-4)
+    if metrics.normalise(answer):
+        assert 100 * metrics.f1(answer, gold) == pytest.approx(f1, abs=1e-4)
+
+
 def test_exact_match_takes_any_gold_answer() -> None:
     assert metrics.exact_match("The Seine.", ["Rhine", "seine"]) == 1
     assert metrics.exact_match("Seine river", ["Rhine", "seine"]) == 0

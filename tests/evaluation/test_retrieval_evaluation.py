@@ -25,7 +25,8 @@ def test_judging_by_hand() -> None:
     assert report.queries == 2  # nothing is relevant for the third
     ideal = 2 + 1 / 1.5849625
     assert report.ndcg_at_10 == pytest.approx((2 / 1.5849625 / ideal + 0) / 2)
-    assert report.recall_at_20 == pytest.approx((1 / 2 + 0) / 2)
+    assert report.recall_at_1 == 0.0
+    assert report.recall_at_5 == report.recall_at_20 == report.recall_at_100 == pytest.approx((1 / 2 + 0) / 2)
     assert report.reciprocal_rank == pytest.approx((1 / 2 + 0) / 2)
 
 

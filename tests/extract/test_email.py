@@ -50,7 +50,8 @@ def test_plain_text_is_preferred_unless_it_is_blank() -> None:
     assert [mark.value for mark in extraction.marks] == ["Trip", "Trip › Bye"]
 
 
-def test_attachments_follow_under_their_names() -> None:
+def test_attachments_follow_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docqa.extract.pdf.reads_pictures", lambda: False)
     message = mail()
     message.add_attachment("# Notes\n\ntext", subtype="markdown", filename="n.md")
     pages = write_pdf([column(["First."]), [], column(["Third."])])

@@ -79,8 +79,9 @@ def installed(tmp_path: Path) -> Path:
 
 def test_every_extractor_exists() -> None:
     for each in FORMATS:
-        assert callable(each.load())
-        assert each.is_available
+        if each.extra != "ocr" or each.is_available:  # too large to be part of every development environment
+            assert each.is_available
+            assert callable(each.load())
 
 
 def test_no_suffix_is_given_to_two_formats() -> None:

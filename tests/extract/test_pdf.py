@@ -110,6 +110,12 @@ def test_double_spacing_does_not_tear_paragraphs() -> None:
     assert "\n\n" not in pdf(column(body, pitch=28)).text
 
 
+@pytest.fixture
+def _without_recognition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docqa.extract.pdf.reads_pictures", lambda: False)
+
+
+@pytest.mark.usefixtures("_without_recognition")
 def test_pages_without_text_are_remarked_on() -> None:
     text, blank = column(["text"]), []
     extraction = pdf(text, blank, text, blank, blank, blank)
@@ -118,8 +124,9 @@ def test_pages_without_text_are_remarked_on() -> None:
     assert pdf(text, blank).remarks == ("page 2 has no text layer",)
 
 
+@pytest.mark.usefixtures("_without_recognition")
 def test_a_file_without_any_text_layer_says_so() -> None:
-    with pytest.raises(ExtractionError, match=r"no text layer \(scanned\?\); text recognition is not installed"):
+    with pytest.raises(ExtractionError, match=r"^no text layer: install docqa\[ocr\]$"):
         pdf([], [])
 
 

@@ -49,6 +49,11 @@ _PARSERS = """
         print("not a result " * 100_000, flush=True)
         return text("said the heron")
 
+    def count(data):
+        with open(data.decode().split()[0], "a") as tries:
+            tries.write("x")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
     def wait(data):
         release = data.decode().strip()
         open(release + ".reached", "w").close()
@@ -56,7 +61,7 @@ _PARSERS = """
             time.sleep(0.01)
         return text("The heron was waited for.")
 """
-PARSERS = ("sound", "hang", "spin", "crash", "leave", "eat", "nest", "talk", "wait")
+PARSERS = ("sound", "hang", "spin", "crash", "leave", "eat", "nest", "talk", "count", "wait")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,17 +74,20 @@ class Docqa:
 
     def command(self, *arguments: object) -> list[str | bytes]:
         program = [self.program] if self.script is None else [self.python, "-c", self.script]
-        return [*self.before, *program, *(os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments)]
+        return [
+            *self.before,
+            *program,
+            *(os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments),
+        ]
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command line in a process group of its own, with pipes."""
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        usual: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             self.command(*arguments),
             env={**self.environment, "DOCQA_LIBRARY": str(self.library), **self.more},
             start_new_session=True,
-            preexec_fn=interruptible,
-            **{**pipes, **options},
+            **{**usual, "preexec_fn": interruptible, **options},
         )
 
     def __call__(self, *arguments: object, given: bytes = b"", timeout_s: float = 120, **options: Any) -> Ran:
@@ -111,10 +115,8 @@ def ready(process: subprocess.Popen[bytes]) -> None:
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and its children."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def has_left_nobody(process: subprocess.Popen[bytes], within_s: float = 20) -> bool:

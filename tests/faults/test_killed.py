@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from docqa.records import Result, Timing
 # Every kind of run is killed a third of this number of times.
 KILLS = int(os.environ.get("DOCQA_TEST_KILLS", "51"))
 QUESTIONS = ("Where is the lease of the boiler?", "river capital", "word")
-WORDS = "lease rent boiler garden river capital ends number word".split()
+WORDS = ["lease", "rent", "boiler", "garden", "river", "capital", "ends", "number", "word"]
 
 
 class Folder:
@@ -93,7 +92,7 @@ class Killer:
 
 
 @pytest.fixture
-def ask(tiny_reader: Path) -> Iterator[Callable[[Path], list[Any]]]:
+def ask(tiny_reader: Path) -> Callable[[Path], list[Any]]:
     """What a library says to some questions, but for its name and the time it took."""
     opened: list[DocQA] = []
 
@@ -106,7 +105,7 @@ def ask(tiny_reader: Path) -> Iterator[Callable[[Path], list[Any]]]:
         reading.close()
         return [_lasting(result) for result in results]
 
-    yield answers
+    return answers
 
 
 def _lasting(result: Result) -> Result:
@@ -165,7 +164,7 @@ def test_after_any_kill_the_library_is_sound_resumes_and_answers_like_a_fresh_on
 
     assert sum(map(Counter.total, seen.values())) >= KILLS
     # Some kills left a part of a run committed, and not always the same part.
-    assert len(seen["making"]) > 3, seen
+    assert len(seen["making"]) >= min(3, KILLS // 10), seen
     assert docqa("index", *both).code == 0
     assert_like_a_fresh_one(*both)
 
@@ -173,11 +172,11 @@ def test_after_any_kill_the_library_is_sound_resumes_and_answers_like_a_fresh_on
 def documents_of_a_sound(library: Path, below: Path | None = None) -> int | None:
     """How many documents a library holds that opens and checks clean, None if it was not made yet."""
     for path in library.parent.glob("*") if library.parent.exists() else ():
-        assert path.name.startswith(library.name) or re.fullmatch(rf"\.{library.name}\..*\.tmp(-journal)?", path.name)
+        assert path.name.startswith((library.name, f".{library.name}.tmp")), path
     if not library.exists():
         return None
     with DocQA(library) as opened:
-        assert opened.status().problems == ()
+        assert opened.health().sound
         return len(opened.documents(below))
 
 
@@ -191,6 +190,6 @@ def test_killing_the_program_while_a_parser_hangs_leaves_a_library_and_no_proces
         process.communicate()
     (tmp_path / "release").touch()
     assert has_left_nobody(process)
-    assert docqa("status").code == 0
+    assert docqa("doctor").code == 0
     assert docqa("index", folder).code == 0
     assert docqa("search", "heron").code == 0

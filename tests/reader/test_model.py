@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import pytest
@@ -13,7 +14,7 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from docqa.reader import model as module
 from docqa.reader.lengths import LengthConfiguration
-from docqa.reader.model import BertShape, SpanModel
+from docqa.reader.model import BertShape, SpanModel, operations
 from docqa.reader.weights import bert_shape, from_checkpoint
 
 SHAPES = [
@@ -95,7 +96,7 @@ def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths
         others = sorted(staying[1:], key=lambda place: -received[place])
         staying = sorted([0, *others[: lengths.kept(number, len(tokens)) - 1]])
         for place in staying:
-            raised = torch.nn.functional.gelu(layer.up(attended[place]))
+            raised = layer.up(attended[place])
             states[place] = layer.output_norm(attended[place] + layer.down(raised))
     return torch.stack([model.span_head(state) for state in states])
 
@@ -170,27 +171,69 @@ def test_a_result_does_not_depend_on_what_it_is_batched_with(lengths: list[int],
         assert (together[row, :length] - alone[0]).abs().max() <= 1e-4
 
 
-@given(
-    st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 9), st.floats(0.01, 1.0), st.integers(0, 99)
-)
-def test_what_goes_on_is_cls_and_the_most_significant_real_tokens(
-    lengths: list[int], padding: int, share: float, seed: int
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 9), st.integers(0, 99))
+def test_cls_comes_first_then_real_tokens_by_significance_then_padding(
+    lengths: list[int], padding: int, seed: int
 ) -> None:
     _, _, real = batch(lengths, seed, padding)
     significance = torch.rand(real.shape, generator=torch.Generator().manual_seed(seed))
-    kept = [LengthConfiguration((share,)).kept(0, length) for length in lengths]
-    rows, going_on = module._most_significant(significance, real, kept)
+    for row, (length, order) in enumerate(zip(lengths, module._by_significance(significance, real), strict=True)):
+        assert sorted(order.tolist()) == list(range(real.shape[1]))
+        assert order[0] == 0
+        assert max(order[:length]) < length
+        assert significance[row, order[1:length]].tolist() == sorted(significance[row, 1:length], reverse=True)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 40))
+def test_so_many_go_on_that_few_shapes_occur(kept: list[int], beyond: int) -> None:
+    rows = max(kept) + beyond
+    carried = module._carried(kept, rows)
+    assert max(kept) <= carried <= rows
+    assert carried == rows or carried % module.ROWS_STEP == 0
+    going_on = module._kept(kept, torch.zeros(len(kept), carried))
     assert going_on.sum(dim=1).tolist() == kept
-    for row, (count, length) in enumerate(zip(kept, lengths, strict=True)):
-        picked = rows[row, :count].tolist()
-        assert picked[0] == 0
-        assert len(set(rows[row].tolist())) == rows.shape[1]
-        assert max(picked) < length
-        others = significance[row, 1:length].sort(descending=True).values
-        assert significance[row, picked[1:]].tolist() == others[: count - 1].tolist()
-        # Filling, too, takes real tokens before padding.
-        filling = rows[row].tolist()
-        assert sum(place < length for place in filling) == min(length, len(filling))
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 99))
+def test_every_token_gets_the_logits_of_its_last_state_and_padding_none(lengths: list[int], seed: int) -> None:
+    _, ours = models(1)
+    tokens, segments, real = batch(lengths, seed, padding=3)
+    logits = ours(tokens, segments, real, LengthConfiguration((0.8, 0.5, 0.3, 0.1)))
+    assert (logits[real] != 0).any(dim=1).all()
+    assert (logits[~real] == 0).all()
+
+
+def test_the_model_learns_while_tokens_are_dropped() -> None:
+    _, ours = models(1)
+    ours.requires_grad_(requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = ours(*batch([14, 30], padding=2), LengthConfiguration((0.9, 0.6, 0.6, 0.2)))
+    logits.square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in ours.named_parameters()}
+    ours.requires_grad_(requires_grad=False).zero_grad()
+    assert all(each is not None and each.isfinite().all() for each in gradients.values())
+    assert all(gradients[f"layers.{layer}.down.weight"].abs().max() > 0 for layer in range(4))  # type: ignore[union-attr]
+
+
+@torch.inference_mode()
+def test_bfloat16_comes_near_with_and_without_dropping() -> None:
+    _, ours = models(3)
+    rough = copy.deepcopy(ours).bfloat16()
+    inputs = batch([40, 22, 60], padding=4)
+    for lengths in (None, LengthConfiguration((1.0, 1.0, 0.99, 0.99, 0.99, 0.99))):
+        exact, near = (model(*inputs, lengths)[inputs[2]] for model in (ours, rough))
+        assert near.dtype == torch.float32
+        assert (near - exact).abs().mean() < 0.1 * exact.std()
+
+
+def test_operations_are_those_of_the_matrix_products() -> None:
+    shape = BertShape(hidden_size=4, num_hidden_layers=2, intermediate_size=8)
+    # A layer: queries, keys and values, two products for attention, the output, up and down.
+    assert operations(shape, 10) == 2 * 2 * (10 * 4 * 12 + 2 * 10 * 10 * 4 + 10 * 4 * 4 + 2 * 10 * 4 * 8)
+    half = LengthConfiguration((1.0, 0.5))
+    second = 2 * (10 * 4 * 12 + 2 * 10 * 10 * 4 + 5 * 4 * 4 + 2 * 5 * 4 * 8)
+    assert operations(shape, 10, half) == operations(shape, 10) / 2 + second
 
 
 def test_a_configuration_for_another_number_of_layers_is_refused() -> None:

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tables
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqa.errors import ReaderError
+from docqa.reader import arithmetic, machine
+from docqa.reader.choices import Arithmetic
 from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.model import RaisingLinear, SpanModel
 from docqa.reader.reader import Reader
 from docqa.reader.windows import ANSWER_TOKENS
 from docqa.records import Span
@@ -138,3 +144,139 @@ def test_a_reader_is_named_after_its_configuration_or_its_folder(tiny_reader: Pa
 def test_a_reader_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReaderError, match="no reader"):
         Reader(tmp_path / "nowhere")
+
+
+# --- arithmetic, memory, machine ----------------------------------------------------------------------------
+
+ON_CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", arithmetic.in_hardware(ON_CPU))
+def test_every_arithmetic_of_this_machine_finds_nearly_the_same_logits(
+    tiny_reader: Path, reader: Reader, precision: Arithmetic
+) -> None:
+    rough = Reader(tiny_reader, precision=precision, device="cpu")
+    assert (rough.precision, rough.device) == (precision, "cpu")
+    for lengths in (None, LengthConfiguration((0.9, 0.6))):
+        exact, near = (each.read("rent", [LEASE, "rent " * 400], lengths=lengths).spans for each in (reader, rough))
+        for few, many in zip(exact, near, strict=True):
+            assert many[0].logit == pytest.approx(few[0].logit, abs=1.0)
+    again = rough.read("rent", [LEASE])
+    assert again == rough.read("rent", [LEASE])
+
+
+def test_an_arithmetic_or_device_that_is_not_there_is_an_error(
+    tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(ReaderError, match="no cuda that torch can use"):
+            Reader(tiny_reader, device="cuda")
+    with pytest.raises(ReaderError, match="no device 'abacus'"):
+        Reader(tiny_reader, device="abacus")  # type: ignore[arg-type]
+    monkeypatch.setattr(arithmetic, "in_hardware", lambda _device: ["float32"])
+    with pytest.raises(ReaderError, match="does not multiply 8-bit integers"):
+        Reader(tiny_reader, precision="int8")
+    assert Reader(tiny_reader).precision == "float32"
+
+
+def test_integers_come_near_whatever_the_range_of_the_inputs() -> None:
+    if "int8" not in arithmetic.in_hardware(ON_CPU):
+        pytest.skip("this machine does not multiply 8-bit integers")
+    torch.manual_seed(0)
+    for kind in (torch.nn.Linear, RaisingLinear):
+        linear = kind(48, 20)
+        integers = arithmetic.IntegerLinear(linear)
+        for inputs in (torch.randn(2, 5, 48), torch.rand(3, 48) + 5, -torch.rand(1, 48) - 9, torch.zeros(4, 48)):
+            with torch.inference_mode():
+                wanted, found = linear(inputs), integers(inputs)
+            assert found.shape == wanted.shape
+            assert (found - wanted).abs().max() <= 0.03 * max(float(inputs.abs().max()), 0.1)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("can't allocate memory: you tried"), MemoryError()])
+def test_too_little_memory_halves_the_batch(
+    tiny_reader: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    passages = [f"{LEASE} {number}" for number in range(11)]
+    small = Reader(tiny_reader, precision="float32")
+    model, sizes = small._model, []
+
+    def limited(tokens: torch.Tensor, *rest: object) -> torch.Tensor:
+        sizes.append(len(tokens))
+        if len(tokens) > 3:
+            raise failure
+        return model(tokens, *rest)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(small, "_model", limited)
+    for found, wanted in zip(small.read("rent", passages).spans, reader.read("rent", passages).spans, strict=True):
+        assert [span.logit for span in found] == pytest.approx([span.logit for span in wanted], abs=1e-4)
+    assert max(size for size in sizes if size <= 3) > 1
+
+
+def test_too_little_memory_for_one_window_is_a_clear_error(tiny_reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    small = Reader(tiny_reader)
+    monkeypatch.setattr(small, "_model", failing)
+    with pytest.raises(ReaderError, match="too little memory to read a passage with tiny"):
+        small.read("rent", [LEASE])
+
+
+def test_other_failures_are_not_taken_for_too_little_memory(tiny_reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> torch.Tensor:
+        raise RuntimeError("shapes do not match")
+
+    small = Reader(tiny_reader)
+    monkeypatch.setattr(small, "_model", failing)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        small.read("rent", [LEASE])
+
+
+def test_the_fastest_arithmetic_that_costs_no_accuracy_is_chosen_and_remembered(
+    tiny_reader: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(tiny_reader, tmp_path / "measured"))
+    tables.write(folder, replace(tables.TABLE, precisions={"float32": 0.8, "bfloat16": 0.798, "int8": 0.79}))
+    monkeypatch.setattr(arithmetic, "in_hardware", lambda _device: ["float32", "bfloat16", "int8"])
+    rates = {"float32": 1e6, "bfloat16": 3e6, "int8": 9e6}
+    measured: list[str] = []
+
+    def measure(model: SpanModel, _device: torch.device) -> machine.Cost:
+        name = str(model.layers[0].down.weight.dtype).removeprefix("torch.")  # type: ignore[union-attr]
+        measured.append(name)
+        return machine.Cost(1.0, rates[name])
+
+    monkeypatch.setattr(machine, "measured", measure)
+    # int8 would be the fastest, but was measured to cost a whole point.
+    assert Reader(folder).precision == "bfloat16"
+    assert measured == ["float32", "bfloat16"]
+    rates["bfloat16"] = 1e3
+    assert Reader(folder).precision == "bfloat16"
+    assert measured == ["float32", "bfloat16"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "null"])
+def test_a_damaged_memory_of_the_machine_is_measured_again(reader: Reader, cache: Path, content: str) -> None:
+    cache.mkdir()
+    (cache / machine.FILE).write_text(content)
+    first = machine.cost_of("x", ON_CPU, lambda: reader._model)
+    assert first.ms(1e6) > 0
+    assert machine.cost_of("x", ON_CPU, lambda: pytest.fail("measured twice")) == first
+    remembered = (cache / machine.FILE).read_text().replace(str(first.operations_per_ms), "-1")
+    (cache / machine.FILE).write_text(remembered)
+    assert machine.cost_of("x", ON_CPU, lambda: reader._model).operations_per_ms > 0
+
+
+def test_a_machine_that_can_remember_nothing_still_reads(reader: Reader, cache: Path) -> None:
+    cache.write_text("a file where the folder should be")
+    assert machine.cost_of("x", ON_CPU, lambda: reader._model).ms(1.0) > 0
+
+
+def test_long_passages_and_full_length_cost_more(reader: Reader) -> None:
+    short, long = reader.costs_ms("rent", [LEASE, "rent " * 2_000], None)
+    assert 0 < short < long
+    assert reader.costs_ms("rent", ["rent " * 300], LengthConfiguration((0.5, 0.2))) < reader.costs_ms(
+        "rent", ["rent " * 300], None
+    )
+    assert reader.costs_ms("rent", [""], None) == [0.0]

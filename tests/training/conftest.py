@@ -59,17 +59,20 @@ def start(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, tiny_m
     return folder
 
 
+def squad_text(articles: list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]) -> str:
+    """A list of (title, [(context, [entry, ...]), ...]) in SQuAD's format."""
+    data = [
+        {"title": title, "paragraphs": [{"context": context, "qas": qas} for context, qas in paragraphs]}
+        for title, paragraphs in articles
+    ]
+    return json.dumps({"data": data})
+
+
 @pytest.fixture
 def squad_file(tmp_path: Path) -> Callable[..., Path]:
-    """Write a list of (title, [(context, [entry, ...]), ...]) as a SQuAD file."""
-
     def write(articles: list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]], name: str = "toy.json") -> Path:
-        data = [
-            {"title": title, "paragraphs": [{"context": context, "qas": qas} for context, qas in paragraphs]}
-            for title, paragraphs in articles
-        ]
         file = tmp_path / name
-        file.write_text(json.dumps({"data": data}), encoding="utf-8")
+        file.write_text(squad_text(articles), encoding="utf-8")
         return file
 
     return write
@@ -80,15 +83,26 @@ def asked(question: str, answer: str | None = None, start: int = 0) -> dict[str,
     return {"id": question, "question": question, "answers": answers, "is_impossible": answer is None}
 
 
+@pytest.fixture(scope="session")
+def write_rivers() -> Callable[[Path], Path]:
+    """Write six articles of one paragraph each, with a question that it answers and one that it does not."""
+
+    def write(folder: Path) -> Path:
+        articles = []
+        for city, river in zip(CITIES, RIVERS, strict=True):
+            context = f"The big {river} flows through {city}."
+            questions = [
+                asked(f"What river flows through {city}?", river, len("The big ")),
+                asked(f"Who is mayor in {city}?"),
+            ]
+            articles.append((city, [(context, questions)]))
+        file = folder / "toy.json"
+        file.write_text(squad_text(articles), encoding="utf-8")
+        return file
+
+    return write
+
+
 @pytest.fixture
-def rivers(squad_file: Callable[..., Path]) -> Path:
-    """Six articles of one paragraph each, with a question that it answers and one that it does not."""
-    articles = []
-    for city, river in zip(CITIES, RIVERS, strict=True):
-        context = f"The big {river} flows through {city}."
-        questions = [
-            asked(f"What river flows through {city}?", river, len("The big ")),
-            asked(f"Who is mayor in {city}?"),
-        ]
-        articles.append((city, [(context, questions)]))
-    return squad_file(articles)
+def rivers(tmp_path: Path, write_rivers: Callable[[Path], Path]) -> Path:
+    return write_rivers(tmp_path)

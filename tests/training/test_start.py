@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 from docqa.errors import ReaderError, UsageError
 from docqa.training.data import Example
 from docqa.training.inputs import Encoder, collate
-from docqa.training.start import FRESH_SPREAD, load_start
+from docqa.training.start import FRESH_SPREAD, layer_map, load_start
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +101,28 @@ def test_another_architecture_is_refused(encoder_folder: Path, tmp_path: Path) -
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReaderError, match="nowhere"):
         load_start(tmp_path / "nowhere", 0)
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "expected"),
+    [
+        (4, 12, [3, 6, 9, 12]),
+        (6, 6, [1, 2, 3, 4, 5, 6]),
+        (3, 6, [2, 4, 6]),
+        (1, 5, [5]),
+        (4, 6, [2, 3, 4, 6]),
+        (6, 2, [1, 1, 1, 1, 2, 2]),
+    ],
+)
+def test_layers_are_mapped_at_even_distances(student: int, teacher: int, expected: list[int]) -> None:
+    assert layer_map(student, teacher) == expected
+
+
+def test_some_layers_may_be_taken(encoder_folder: Path) -> None:
+    whole, half = load_start(encoder_folder, 0), load_start(encoder_folder, 0, layers=1)
+    assert half.name == "all-tiny, 1 of its 2 layers"
+    assert half.model.shape.num_hidden_layers == len(half.model.layers) == 1
+    taken, left = half.model.state_dict(), whole.model.state_dict()
+    assert all(torch.equal(value, left[name.replace("layers.0", "layers.1")]) for name, value in taken.items())
+    with pytest.raises(UsageError, match="has 2 layers; take 1 to 2 of them, not 3"):
+        load_start(encoder_folder, 0, layers=3)

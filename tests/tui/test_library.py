@@ -244,14 +244,14 @@ def test_indexing_can_be_stopped(
     for number in range(20):
         (folder / f"{number}.txt").write_text(f"number {number}")
     begun, go_on = threading.Event(), threading.Event()
-    add = indexing._add
+    write = indexing._Run._write
 
     def slowly(*arguments: Any) -> Any:
         begun.set()
         go_on.wait(20)
-        return add(*arguments)
+        return write(*arguments)
 
-    monkeypatch.setattr(indexing, "_add", slowly)
+    monkeypatch.setattr(indexing._Run, "_write", slowly)
     monkeypatch.setattr(indexing, "BATCH_FILES", 2)
 
     async def steps(driver: Driver) -> None:

@@ -21,13 +21,16 @@ from docqa.cli.options import (
     option_reader,
     options_effort,
     options_filter,
+    options_machine,
     options_patterns,
 )
 from docqa.cli.reader import narrate_reader
 from docqa.cli.reader import reader as reader_commands
 from docqa.cli.roots import roots
+from docqa.cli.train import train
 from docqa.cli.web import web
 from docqa.errors import UsageError
+from docqa.reader.choices import Device, Precision
 
 
 @click.group(
@@ -78,6 +81,21 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool, **options:
 
 
 @docqa.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@option_library
+@option_color
+def watch(paths: tuple[str, ...], library: str | None) -> None:
+    """Keep the library current while files change, until Ctrl-C.
+
+    It watches all folders that the library remembers, PATH among them from now on.
+    """
+    from docqa.cli.progress import told_while_watching
+
+    with engine_for(library) as engine:
+        told_while_watching(engine.watch_events(paths))
+
+
+@docqa.command()
 @click.argument("question", nargs=-1)
 @option_library
 @option_reader
@@ -94,6 +112,7 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool, **options:
     help="Only answers of a confidence at which at least this share was right in calibration.",
 )
 @click.option("--explain", is_flag=True, help="Say why each answer stands where it does.")
+@options_machine
 @options_filter
 @option_json
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line.")
@@ -108,6 +127,8 @@ def ask(
     as_json: bool,
     as_jsonl: bool,
     precision: float | None,
+    arithmetic: Precision,
+    device: Device,
     **options: Any,
 ) -> None:
     """Answer QUESTION with quotes from the library.
@@ -117,7 +138,7 @@ def ask(
     Without QUESTION, questions are read from standard input, one a line.
     """
     answered, answerer = False, None
-    with engine_for(library, reader) as engine:
+    with engine_for(library, reader, precision=arithmetic, device=device) as engine:
         for each in [" ".join(question)] if question else _questions_from_input():
             try:
                 result = engine.ask(each, min_precision=precision, **options)
@@ -255,5 +276,5 @@ def _questions_from_input() -> Iterable[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-for command in (roots, gold, eval_, calibrate, reader_commands, formats, web):
+for command in (roots, gold, eval_, calibrate, reader_commands, train, formats, web):
     docqa.add_command(command)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.cli import render
-from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader
+from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader, options_machine
 from docqa.errors import UsageError
 from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
+    from docqa.reader.choices import Device, Precision
     from docqa.records import Verdict
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -152,6 +153,58 @@ def eval_library(
             progress=progress,
         )
     click.echo(as_json_text(report) if as_json else render.library_report(report))
+
+
+@eval_.command("reading")
+@click.argument("file", type=_FILE)
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Ask N questions at even distances, not all.")
+@click.option(
+    "--lengths", metavar="SHARES", help="The share of tokens that each layer keeps: 1,1,0.7,0.5,0.3,0.2 (default: all)."
+)
+@option_reader
+@options_machine
+@option_json
+def eval_reading(
+    file: Path,
+    sample: int | None,
+    lengths: str | None,
+    reader: str | None,
+    arithmetic: Precision,
+    device: Device,
+    as_json: bool,
+) -> None:
+    """Ask the questions of FILE (SQuAD 1.1 or 2.0) with the right paragraph given; EM and F1 by the official rules."""
+    from docqa.evaluation.datasets import read_squad
+    from docqa.evaluation.reading import evaluate_reading
+    from docqa.reader.lengths import LengthConfiguration
+    from docqa.reader.reader import Reader
+
+    squad = read_squad(file)
+    loaded = Reader(reader, precision=arithmetic, device=device)
+    try:
+        configuration = LengthConfiguration.parse(lengths) if lengths else None
+    except ValueError as error:
+        raise click.UsageError(f"--lengths: {error}") from error
+    if configuration and len(configuration.shares) != loaded.layers:
+        raise click.UsageError(f"--lengths: the reader has {loaded.layers} layers, not {len(configuration.shares)}")
+    with render.counting("asking") as progress:
+        report = evaluate_reading(
+            loaded, squad, count=sample, lengths=configuration, unanswerable=True, progress=progress
+        )
+    click.echo(as_json_text(report) if as_json else render.reading_report(report))
+
+
+@eval_.command("retrieval")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@option_json
+def eval_retrieval(folder: Path, as_json: bool) -> None:
+    """Rank the documents of a task in BEIR's layout (corpus.jsonl, queries.jsonl, qrels) as docqa ranks passages."""
+    from docqa.evaluation.datasets import read_beir
+    from docqa.evaluation.retrieval import judge, rank_documents
+
+    task = read_beir(folder)
+    report = judge(task, rank_documents(task))
+    click.echo(as_json_text(report) if as_json else render.retrieval_report(report))
 
 
 @click.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from docqa.cli import render
+from docqa.reader.choices import DEVICES, PRECISIONS, Device, Precision
 from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 if TYPE_CHECKING:
@@ -115,14 +116,30 @@ def options_filter(command: Command) -> Command:
     return filtered
 
 
-def engine_for(library: str | None, reader: str | None = None) -> DocQA:
+def options_machine(command: Command) -> Command:
+    """Add --arithmetic and --device."""
+    precision = click.option(
+        "--arithmetic",
+        type=click.Choice(PRECISIONS),
+        default="auto",
+        help="What the reader computes in; auto is the fastest that was measured to answer as well.",
+    )
+    device = click.option(
+        "--device", type=click.Choice(DEVICES), default="auto", help="Where the reader computes; auto is a GPU if any."
+    )
+    return precision(device(command))
+
+
+def engine_for(
+    library: str | None, reader: str | None = None, *, precision: Precision = "auto", device: Device = "auto"
+) -> DocQA:
     """Return the engine on the library that the command names, else the one named before the command."""
     from docqa.engine import DocQA
 
     context: click.Context | None = click.get_current_context()
     while context is not None and library is None:
         library, context = context.params.get("library"), context.parent
-    return DocQA(library, reader=reader)
+    return DocQA(library, reader=reader, precision=precision, device=device)
 
 
 def as_json_text(value: Any, indent: int | None = 1) -> str:

@@ -15,6 +15,29 @@ def narrated(stream: Iterable[events.IndexEvent]) -> IndexReport:
     return _with_bar(stream) if render.is_terminal() else _in_lines(stream)
 
 
+def told_while_watching(stream: Iterable[events.WatchEvent]) -> None:
+    """Say what happens as it happens, in lines: there is no end that a bar could move to."""
+    known: dict[str, str] = {}
+    for event in stream:
+        match event:
+            case events.Watching(paths):
+                known = {about: each for about, each in known.items() if about not in paths}
+                told = f"watching {', '.join(map(render.path, paths)) or 'for folders to come back'}; Ctrl-C ends"
+            case events.Waiting(reason):
+                told = f"waiting: {one_line(reason)}"
+            case events.FilesFound() | events.IndexFinished():
+                continue
+            case _:
+                told = _told(event)
+        if isinstance(event, events.Watching | events.FileSkipped | events.RootGone):
+            about = "" if isinstance(event, events.Watching) else event.path
+            if known.get(about) == told:
+                continue  # as it was in an earlier run
+            known[about] = told
+        if told:
+            render.narrate(told)
+
+
 def _in_lines(stream: Iterable[events.IndexEvent]) -> IndexReport:
     for event in stream:
         match event:

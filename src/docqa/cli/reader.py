@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from docqa.cli import render
-from docqa.cli.options import as_json_text, option_color, option_json
+from docqa.cli.options import as_json_text, engine_for, option_color, option_json
 
 if TYPE_CHECKING:
     from docqa.ranking import Ranking
@@ -66,8 +67,6 @@ def use(name: str) -> None:
 @option_json
 def show(name: str, as_json: bool) -> None:
     """Tell what is known of the reader called NAME."""
-    from dataclasses import asdict
-
     from docqa.reader.catalogue import entry, lengths_table
 
     found, lengths = entry(name), lengths_table(name)
@@ -86,6 +85,44 @@ def rm(name: str) -> None:
 
     catalogue.remove(name)
     render.narrate(f"{name} is gone; {catalogue.in_use()} answers")
+
+
+@reader.command()
+@click.argument("reader_name", metavar="[READER]", required=False)
+@click.option(
+    "--questions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Measure on the answerable questions of FILE (SQuAD's format) instead of those about the sample library.",
+)
+@click.option("--library", metavar="FILE", help="Measure on the gold set of this library.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Ask N questions at even distances, not all.")
+@option_json
+def tune(
+    reader_name: str | None, questions: Path | None, library: str | None, sample: int | None, as_json: bool
+) -> None:
+    """Measure what reading fewer tokens costs and brings, so that --effort and --within can choose.
+
+    READER is the one in use, or a name or a folder. The table becomes lengths.json in the folder of a reader that
+    was added or named by its folder; that of the shipped one is kept in your data folder. A run that was stopped
+    goes on where it was.
+    """
+    from docqa.evaluation import datasets, tuning
+    from docqa.reader import catalogue
+
+    if questions and library:
+        raise click.UsageError("name either --questions or --library")
+    if questions:
+        asked, title = tuning.of_squad(datasets.read_squad(questions)), questions.name
+    elif library:
+        with engine_for(library) as engine:
+            asked, title = tuning.of_gold_set(engine.verdicts()), "a gold set"
+    else:
+        asked, title = tuning.of_sample_library(), "the questions about the sample library"
+    with render.counting("measuring") as progress:
+        table = tuning.tune(reader_name, datasets.sample(asked, sample), title, progress=progress)
+    file = catalogue.keep_lengths(reader_name, table)
+    click.echo(as_json_text({"file": str(file), **asdict(table)}) if as_json else render.lengths_table(table, file))
 
 
 def narrate_reader(info: ReaderInfo, *, named: bool) -> None:

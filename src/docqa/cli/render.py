@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
+from docqa.reader.lengths import EFFORTS
 from docqa.records import (
     Answer,
     Document,
@@ -30,12 +31,16 @@ from docqa.records import (
 if TYPE_CHECKING:
     from docqa.evaluation.gold import GoldReport
     from docqa.evaluation.library import LibraryReport
+    from docqa.evaluation.reading import ReadingReport, UnanswerableReport
+    from docqa.evaluation.retrieval import RetrievalReport
     from docqa.ranking import Ranking
     from docqa.reader.catalogue import ReaderEntry
     from docqa.reader.lengths import Effort, LengthTable
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
+LISTED_ENTRIES = 20
+LISTED_PARTS = 4
 
 _STATES = {"changed": "changed since it was indexed", "gone": "no longer there"}
 
@@ -84,8 +89,8 @@ def _explanation(why: Explanation) -> Iterator[str]:
     yield f"logits  start {why.start_logit:.2f}, end {why.end_logit:.2f}; no answer {why.null_logit:.2f}"
     parts = [f"{each.feature} {each.contribution:+.2f}" for each in why.evidence if each.weight]
     yield f"score   {why.score:.2f}: {', '.join(parts)}"
-    kept = ", ".join(f"{share:.0%}" for share in why.kept) if min(why.kept) < 1 else "all"
-    yield f"tokens  {kept} kept by the {len(why.kept)} layers"
+    kept = ", ".join(map(str, why.kept)) if min(why.kept) < why.tokens else "all"
+    yield f"tokens  {why.tokens}; {kept} kept by the {len(why.kept)} layers"
 
 
 def _quoted(source: Source) -> str:
@@ -163,16 +168,26 @@ def status(found: Status) -> str:
 
 def health(found: Health) -> str:
     """Render what a thorough look at a library found, each kind of finding with what to do about it."""
-    parts = ", ".join(f"{one_line(name)} {size(taken)}" for name, taken in found.parts if taken)
-    lines = [f"library    {path(found.library)} ({size(found.bytes)}{f': {parts}' if parts else ''})"]
-    lines += [f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}"]
+    lines = [
+        f"library    {path(found.library)} ({size(found.bytes)}{_parts(found.parts)})",
+        f"soundness  {'no problem found' if found.sound else click.style('damaged', fg='red')}",
+    ]
     for finding in found.findings:
-        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries)})"]
-        lines += [
-            f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}" for name, what in finding.entries
-        ]
+        lines += ["", f"{click.style(finding.title, bold=True)} ({len(finding.entries):,})"]
+        for name, what in finding.entries[:LISTED_ENTRIES]:
+            lines.append(f"  {path(name)}: {one_line(what)}" if name else f"  {one_line(what)}")
+        if len(finding.entries) > LISTED_ENTRIES:
+            lines.append(f"  and {len(finding.entries) - LISTED_ENTRIES:,} more, which --json lists")
         lines.append(click.style(f"  → {finding.advice}", dim=True))
     return "\n".join(lines)
+
+
+def _parts(parts: Sequence[tuple[str, int]]) -> str:
+    """The largest parts of a library file, and the others together."""
+    shown = [f"{one_line(name)} {size(taken)}" for name, taken in parts[:LISTED_PARTS]]
+    if rest := sum(taken for _, taken in parts[LISTED_PARTS:]):
+        shown.append(f"other {size(rest)}")
+    return f": {', '.join(shown)}" if shown else ""
 
 
 def documents(found: Sequence[Document]) -> str:
@@ -241,6 +256,50 @@ def library_report(report: LibraryReport) -> str:
     return "\n".join(f"{name:<32}{value}" for name, value in rows)
 
 
+def reading_report(report: ReadingReport) -> str:
+    """Render how a reader answered with the right paragraphs given, over all and kind by kind."""
+    lengths = "" if report.lengths is None else f", lengths {','.join(f'{share:g}' for share in report.lengths)}"
+    rows = [("all", report.questions, report.exact, report.f1)]
+    rows += [(row.name, row.questions, row.exact, row.f1) for row in (*report.by_kind, *report.by_words)]
+    lines = [
+        f"{one_line(report.reader)}, {report.precision}{lengths}",
+        f"{'answerable questions':<24}{'number':>8}{'EM':>8}{'F1':>8}",
+        *(f"{name:<24}{number:>8}{100 * exact:>8.2f}{100 * f1:>8.2f}" for name, number, exact, f1 in rows),
+    ]
+    if report.unanswerable is not None:
+        lines += _unanswerable(report.unanswerable)
+    return "\n".join(lines)
+
+
+def _unanswerable(report: UnanswerableReport) -> list[str]:
+    rows = [
+        ("as the reader decides", report.questions, report.exact, report.f1),
+        ("  answerable", report.questions - report.unanswerable, report.answerable_exact, report.answerable_f1),
+        ("  unanswerable", report.unanswerable, report.refused, report.refused),
+        ("at the best threshold", report.questions, report.best_exact.score, report.best_f1.score),
+    ]
+    return [
+        f"{'all, by SQuAD 2.0':<24}{'number':>8}{'EM':>8}{'F1':>8}",
+        *(f"{name:<24}{number:>8}{100 * exact:>8.2f}{100 * f1:>8.2f}" for name, number, exact, f1 in rows),
+        f"(thresholds on the probability of no answer: {report.best_exact.threshold:.3f} for EM, "
+        f"{report.best_f1.threshold:.3f} for F1; chosen on these very questions)",
+    ]
+
+
+def retrieval_report(report: RetrievalReport) -> str:
+    """Render how the documents of a task were ranked."""
+    rows = [
+        ("queries", f"{report.queries}"),
+        ("nDCG@10", f"{report.ndcg_at_10:.3f}"),
+        ("reciprocal rank", f"{report.reciprocal_rank:.3f}"),
+        ("recall@1", f"{report.recall_at_1:.3f}"),
+        ("recall@5", f"{report.recall_at_5:.3f}"),
+        ("recall@20", f"{report.recall_at_20:.3f}"),
+        ("recall@100", f"{report.recall_at_100:.3f}"),
+    ]
+    return "\n".join(f"{name:<18}{value}" for name, value in rows)
+
+
 def readers(found: Sequence[ReaderEntry]) -> str:
     """Render a list of readers, one a line, with a star at the one in use."""
     width = max(len(one_line(each.name)) for each in found)
@@ -278,6 +337,21 @@ def _measured(table: LengthTable) -> str:
     told = "; ".join(f"{effort} {row.time:.2f} of the time, F1 {100 * row.f1:.1f}" for effort, row in chosen)
     origin = f"measured on {one_line(table.measured_on)}, {table.questions} questions"
     return f"{origin}; F1 {100 * table.full.f1:.1f} in full\n{'':12}{told}"
+
+
+def lengths_table(table: LengthTable, file: Path) -> str:
+    """Render a measured table, the dearest configuration first, and what each effort takes from it."""
+    chosen: dict[tuple[float, ...], list[str]] = {}
+    for effort in EFFORTS:
+        chosen.setdefault(table.choose(effort).shares, []).append(effort)
+    lines = ["   F1     EM   time   cost  share of tokens kept by each layer"]
+    for row in sorted(table.rows, key=lambda row: -row.cost):
+        shares = " ".join(f"{share:.2f}" for share in row.shares)
+        marks = f"  {', '.join(chosen[row.shares])}" if row.shares in chosen else ""
+        lines.append(f"{100 * row.f1:5.1f}  {100 * row.exact:5.1f}  {row.time:5.2f}  {row.cost:5.2f}  {shares}{marks}")
+    lines += [f"{100 * reached:5.1f}  in {one_line(name)}" for name, reached in table.precisions.items()]
+    lines.append(f"{counted(table.questions, 'question')}; kept in {path(str(file))}")
+    return "\n".join(lines)
 
 
 def added_reader(found: ReaderEntry, *, ranked: bool) -> str:

@@ -105,9 +105,10 @@ def _question(entry: Mapping[str, Any]) -> Question:
 
 
 def read_beir(folder: Path) -> BeirSet:
-    """Read `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` of a folder; UsageError, naming the file, if it cannot be.
+    """Read `corpus.jsonl`, `queries.jsonl` and judgements of a folder; UsageError, naming the file, if it cannot be.
 
-    The layout is that of BEIR (Thakur et al. 2021, arXiv 2104.08663).
+    The layout is that of BEIR (Thakur et al. 2021, arXiv 2104.08663), whose judgements are in `qrels/test.tsv`;
+    a `qrels.tsv` beside the others goes before it.
     """
     documents = {
         str(entry["_id"]): "\n".join(filter(None, (str(entry.get("title", "")), str(entry["text"]))))
@@ -116,7 +117,13 @@ def read_beir(folder: Path) -> BeirSet:
     queries = {
         str(entry["_id"]): str(entry["text"]) for entry in _json_lines(folder / "queries.jsonl", ("_id", "text"))
     }
-    return BeirSet(folder.name, documents, queries, _judgements(folder / "qrels.tsv"))
+    return BeirSet(folder.name, documents, queries, _judgements(_judgements_file(folder)))
+
+
+def _judgements_file(folder: Path) -> Path:
+    original = folder / "qrels" / "test.tsv"
+    own = folder / "qrels.tsv"
+    return original if original.is_file() and not own.is_file() else own
 
 
 def _json_lines(file: Path, needed: Sequence[str]) -> Iterator[dict[str, Any]]:

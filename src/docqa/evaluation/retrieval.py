@@ -26,6 +26,9 @@ class RetrievalReport:
     ndcg_at_10: float
     recall_at_20: float
     reciprocal_rank: float
+    recall_at_1: float = 0.0
+    recall_at_5: float = 0.0
+    recall_at_100: float = 0.0
 
 
 def judge(task: BeirSet, rankings: Mapping[str, Sequence[str]]) -> RetrievalReport:
@@ -38,10 +41,17 @@ def judge(task: BeirSet, rankings: Mapping[str, Sequence[str]]) -> RetrievalRepo
     if not relevant:
         raise UsageError(f"{task.name} has no query with a relevant document to measure on")
     ranked = {query: rankings.get(query, ()) for query in relevant}
+
+    def recall(k: int) -> float:
+        return fmean(recall_at(ranked[query], wanted, k) for query, wanted in relevant.items())
+
     return RetrievalReport(
         queries=len(relevant),
         ndcg_at_10=fmean(ndcg_at(ranked[query], task.judgements[query], 10) for query in relevant),
-        recall_at_20=fmean(recall_at(ranked[query], wanted, 20) for query, wanted in relevant.items()),
+        recall_at_1=recall(1),
+        recall_at_5=recall(5),
+        recall_at_20=recall(20),
+        recall_at_100=recall(100),
         reciprocal_rank=mean_reciprocal_rank(
             [first_rank([each in wanted for each in ranked[query]]) for query, wanted in relevant.items()]
         ),

@@ -67,14 +67,16 @@ class Format:
         return extractor
 
 
-def _own(name: str, media_type: str, suffixes: str, module: str, *, needs: str | None = None) -> Format:
+def _own(
+    name: str, media_type: str, suffixes: str, module: str, *, needs: str | None = None, extra: str | None = None
+) -> Format:
     return Format(
         name,
         media_type,
         tuple(suffixes.split()),
         f"docqa.extract.{module}:extract",
         needs=needs,
-        extra="office" if needs else None,
+        extra=extra,
         named=module == "gz",
     )
 
@@ -103,12 +105,13 @@ FORMATS = (
     _own("Word document", f"{_OPEN_XML}.wordprocessingml.document", ".docx .docm", "docx"),
     _own("PowerPoint presentation", f"{_OPEN_XML}.presentationml.presentation", ".pptx .pptm .ppsx", "pptx"),
     _own("Excel workbook", f"{_OPEN_XML}.spreadsheetml.sheet", ".xlsx .xlsm", "xlsx"),
-    _own("old Excel workbook", "application/vnd.ms-excel", ".xls", "xls", needs="python_calamine"),
+    _own("old Excel workbook", "application/vnd.ms-excel", ".xls", "xls", needs="python_calamine", extra="office"),
     _own("OpenDocument text", f"{_OPEN_DOCUMENT}.text", ".odt .ott", "opendocument"),
     _own("OpenDocument spreadsheet", f"{_OPEN_DOCUMENT}.spreadsheet", ".ods", "opendocument"),
     _own("OpenDocument presentation", f"{_OPEN_DOCUMENT}.presentation", ".odp", "opendocument"),
     _own("e-book", "application/epub+zip", ".epub", "epub"),
     _own("e-mail message", "message/rfc822", ".eml", "email"),
+    _own("Outlook message", "application/vnd.ms-outlook", ".msg", "msg", needs="oxmsg", extra="office"),
     _own("mailbox", "application/mbox", ".mbox", "mbox"),
     _own("Jupyter notebook", "application/x-ipynb+json", ".ipynb", "notebook"),
     _own("table of values", "text/csv", ".csv .tsv", "delimited"),
@@ -118,6 +121,16 @@ FORMATS = (
     _own("subtitles file", "text/vtt", ".srt .vtt", "subtitles"),
     _own("zip archive", "application/zip", ".zip", "archive"),
     _own("gzip file", "application/gzip", ".gz", "gz"),
+    *(
+        _own("picture", media_type, suffixes, "picture", needs="rapidocr", extra="ocr")
+        for media_type, suffixes in (
+            ("image/png", ".png"),
+            ("image/jpeg", ".jpg .jpeg"),
+            ("image/tiff", ".tif .tiff"),
+            ("image/webp", ".webp"),
+            ("image/bmp", ".bmp"),
+        )
+    ),
     _text("text/x-python", ".py .pyi .pyx"),
     _text("text/x-c", ".c .h .cc .cpp .cxx .hh .hpp .hxx .m .mm .cu"),
     _text("text/x-rust", ".rs"),
@@ -182,6 +195,7 @@ def reads_alike(path: str, other: str) -> bool:
     return known == format_of(other)
 
 
+@cache
 def reads_pictures() -> bool:
     """Whether text in pictures can be recognised."""
     return all(importlib.util.find_spec(module) is not None for module in ("rapidocr", "onnxruntime"))

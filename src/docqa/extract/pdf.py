@@ -19,7 +19,8 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from docqa.errors import ExtractionError
-from docqa.extract.draft import Draft
+from docqa.extract.draft import NO_TEXT_LAYER, Draft
+from docqa.extract.formats import reads_pictures
 from docqa.records import Extraction
 
 _HYPHEN_AT_LINE_END = "\x02"  # what PDFium puts where it takes a line break inside a word back
@@ -34,11 +35,15 @@ _OTHER_SIZE = 0.15  # relative difference of type sizes
 _INDENT = 0.8  # times the type size
 _SPACE_WIDTH = 0.2  # times the type size, on the narrow side
 
+_POINTS_PER_INCH = 72
+_RESOLUTION = 200  # dots per inch: type of eight points is still 22 dots high
+_MAX_SIDE = 5_000  # dots, for a page as large as a poster
+
 
 def extract(data: bytes) -> Extraction:
-    """Return the text of all pages that have a text layer, and a remark on those that have none.
+    """Return the text of all pages; on those without a text layer it is recognised, or they are remarked on.
 
-    Raises `ExtractionError` if the file is encrypted, damaged, or has no text layer at all.
+    Raises `ExtractionError` if the file is encrypted, damaged, or has no text layer and nothing to recognise it by.
     """
     draft = Draft()
     number, silent = 0, []
@@ -46,11 +51,12 @@ def extract(data: bytes) -> Extraction:
         draft.mark("page", str(number))
         if draft.block(text) is None:
             silent.append(number)
-    if len(silent) == number:
-        raise ExtractionError("no text layer (scanned?); text recognition is not installed")
+    if len(silent) == number and not reads_pictures():
+        raise ExtractionError(f"{NO_TEXT_LAYER}: install docqa[ocr]")
     if silent:
         noun, verb = ("page", "has") if len(silent) == 1 else ("pages", "have")
-        draft.remark(f"{noun} {_ranges(silent)} {verb} no text layer")
+        missing = "no text that could be recognised" if reads_pictures() else NO_TEXT_LAYER
+        draft.remark(f"{noun} {_ranges(silent)} {verb} {missing}")
     return draft.finish()
 
 
@@ -88,11 +94,22 @@ def _page_text(document: Any, index: int) -> str:
     try:
         text_page = page.get_textpage()
         try:
-            return join_lines(_lines(text_page))
+            text = join_lines(_lines(text_page))
         finally:
             text_page.close()
+        return text if text.strip() or not reads_pictures() else _recognised(page)
     finally:
         page.close()
+
+
+def _recognised(page: Any) -> str:
+    """Read a page as a picture; an empty one has nothing on it to be read."""
+    from docqa.extract.recognition import recognised  # needs what is not installed everywhere
+
+    if next(iter(page.get_objects(max_depth=1)), None) is None:
+        return ""
+    scale = min(_RESOLUTION / _POINTS_PER_INCH, _MAX_SIDE / max(page.get_size()))
+    return recognised(page.render(scale=scale).to_pil())
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,14 @@ class ReaderEntry:
 
 def shipped_folder() -> Path:
     """The reader model that comes with docqa, in an installed package or a checkout."""
+    return shipped("reader")
+
+
+def shipped(name: str) -> Path:
+    """A file or folder of the data that comes with docqa, in an installed package or a checkout."""
     package = Path(__file__).parents[1]
-    installed = package / "_data" / "reader"
-    return installed if installed.is_dir() else package.parents[1] / "data" / "reader"
+    installed = package / "_data" / name
+    return installed if installed.exists() else package.parents[1] / "data" / name
 
 
 def readers_folder() -> Path:
@@ -172,13 +177,26 @@ def own_lengths_file(folder: Path) -> Path:
     return readers_folder() / _OWN_LENGTHS / f"{weights_digest(folder)}.json"
 
 
-def write_lengths(folder: Path, table: LengthTable) -> None:
-    """Store measurements in a reader model's folder, with their digest in its manifest if it has one.
+def keep_lengths(reader: str | os.PathLike[str] | None, table: LengthTable) -> Path:
+    """Store measurements of a reader, by the name or folder it was measured under; return the file.
 
-    ReaderError if a file cannot be written.
+    They lie in the reader's folder, with their digest in its manifest if it has one; those of the shipped reader,
+    which is not the user's to write, in the user's own place. ReaderError if they cannot be written.
     """
-    content = f"{table.to_json()}\n".encode()
-    manifest = folder / MANIFEST
+    named = find(reader)
+    if named == shipped_folder():
+        file = own_lengths_file(named)
+        _write_whole(file, _content(table))
+        return file
+    folder = named or Path(reader or "")
+    own_lengths_file(folder).unlink(missing_ok=True)
+    write_lengths(folder, table)
+    return folder / LENGTHS
+
+
+def write_lengths(folder: Path, table: LengthTable) -> None:
+    """Store measurements in a reader model's folder; ReaderError if a file cannot be written."""
+    content, manifest = _content(table), folder / MANIFEST
     _write_whole(folder / LENGTHS, content)
     if manifest.is_file():
         entries = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -186,11 +204,8 @@ def write_lengths(folder: Path, table: LengthTable) -> None:
         _write_whole(manifest, "".join([*others, f"{sha256(content).hexdigest()}  {LENGTHS}\n"]).encode())
 
 
-def write_own_lengths(folder: Path, table: LengthTable) -> Path:
-    """Store this user's measurements of a reader model outside its folder; return the file."""
-    file = own_lengths_file(folder)
-    _write_whole(file, f"{table.to_json()}\n".encode())
-    return file
+def _content(table: LengthTable) -> bytes:
+    return f"{table.to_json()}\n".encode()
 
 
 def weights_digest(folder: Path) -> str:

@@ -20,9 +20,6 @@ from torch.nn import functional
 
 from docqa.reader.lengths import LengthConfiguration
 
-# Every distinct shape costs the CPU backend a compiled kernel, so the rows that go on are rounded up too.
-KEPT_STEP = 16
-
 
 @dataclass(frozen=True, slots=True)
 class BertShape:
@@ -55,6 +52,15 @@ class Embeddings(nn.Module):
         return embedded
 
 
+class RaisingLinear(nn.Linear):
+    """A linear map with GELU behind it: a faster arithmetic can do both at once."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Linear's name for it)
+        """Map (..., width) to (..., wider)."""
+        raised: Tensor = functional.gelu(super().forward(input))
+        return raised
+
+
 class Layer(nn.Module):
     """One transformer layer: attention, then the feed-forward network on the tokens that go on."""
 
@@ -64,36 +70,58 @@ class Layer(nn.Module):
         self.queries_keys_values = nn.Linear(shape.hidden_size, 3 * shape.hidden_size)
         self.attention_output = nn.Linear(shape.hidden_size, shape.hidden_size)
         self.attention_norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
-        self.up = nn.Linear(shape.hidden_size, shape.intermediate_size)
+        self.up = RaisingLinear(shape.hidden_size, shape.intermediate_size)
         self.down = nn.Linear(shape.intermediate_size, shape.hidden_size)
         self.output_norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
 
     def attend(self, hidden: Tensor, real: Tensor, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
-        """Self-attention over the real tokens, with its residual connection and normalisation.
+        """What each token takes in from the real ones, before the output projection: (batch, tokens, width).
 
-        hidden is (batch, tokens, width), real a boolean (batch, tokens). Returns the new hidden states and,
-        if `weigh`, each token's significance (batch, tokens): the attention it receives, summed over heads
-        and over the real queries (section 3.1). Without `weigh` the attention matrix never exists.
+        hidden is (batch, tokens, width), real a boolean (batch, tokens). If `weigh`, also each token's
+        significance (batch, tokens): the attention it receives, summed over heads and over the real queries
+        (section 3.1).
         """
         batch, tokens, width = hidden.shape
         packed = self.queries_keys_values(hidden).view(batch, tokens, 3, self.heads, width // self.heads)
         queries, keys, values = packed.permute(2, 0, 3, 1, 4)
         significance = None
-        if weigh:
-            logits = (queries @ keys.transpose(-1, -2)).float() * (width // self.heads) ** -0.5
-            attention = logits.masked_fill(~real[:, None, None, :], float("-inf")).softmax(dim=-1)
-            significance = (attention * real[:, None, :, None]).sum(dim=(1, 2))
+        if weigh or _matrix_is_faster(queries):
+            attention = _attention(queries, keys, real)
             mixed = attention.to(values.dtype) @ values
+            if weigh:
+                asking = real[:, None, None, :].to(attention.dtype)
+                significance = (asking @ attention.detach()).float().sum(dim=(1, 2))
         else:
-            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=real[:, None, None, :])
-        mixed = self.attention_output(mixed.transpose(1, 2).reshape(batch, tokens, width))
-        return self.attention_norm(hidden + mixed), significance
+            mask = None if bool(real.all()) else real[:, None, None, :]
+            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        return mixed.transpose(1, 2).reshape(batch, tokens, width), significance
 
-    def feed_forward(self, hidden: Tensor) -> Tensor:
-        """The feed-forward network with its residual connection and normalisation; keeps the shape."""
-        raised = functional.gelu(self.up(hidden))
-        output: Tensor = self.output_norm(hidden + self.down(raised))
+    def finish(self, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """The rest of the layer for the tokens that go on: output projection and feed-forward network.
+
+        Both with their residual connection and normalisation; keeps the shape (batch, tokens, width).
+        """
+        attended = self.attention_norm(hidden + self.attention_output(mixed))
+        output: Tensor = self.output_norm(attended + self.down(self.up(attended)))
         return output
+
+
+def _matrix_is_faster(queries: Tensor) -> bool:
+    """Whether whole attention matrices cost less than the fused kernel; they need memory, so never in training.
+
+    On processors that multiply bfloat16 in hardware the fused kernel does not, and takes half as long again.
+    """
+    return queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _attention(queries: Tensor, keys: Tensor, real: Tensor) -> Tensor:
+    """The attention of each token to each real one, (batch, heads, tokens, tokens)."""
+    logits: Tensor = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+    if not bool(real.all()):
+        bias = torch.zeros_like(real, dtype=logits.dtype).masked_fill(~real, float("-inf"))
+        logits = logits.add_(bias[:, None, None, :])
+    attention: Tensor = logits.softmax(dim=-1)
+    return attention
 
 
 class _Layers(nn.ModuleList):
@@ -123,53 +151,86 @@ class SpanModel(nn.Module):
         first, always does. ValueError if `lengths` is for another number of layers.
         """
         hidden = self.embeddings(tokens, segments)
-        if lengths is None:
-            for layer in self.layers:
-                attended, _ = layer.attend(hidden, real, weigh=False)
-                hidden = layer.feed_forward(attended)
-        else:
-            hidden = self._drop_and_restore(hidden, real, lengths)
+        if lengths is not None:
+            return self._drop_and_restore(hidden, real, lengths)
+        for layer in self.layers:
+            mixed, _ = layer.attend(hidden, real, weigh=False)
+            hidden = layer.finish(hidden, mixed)
         logits: Tensor = self.span_head(hidden)
         return logits.float()
 
     def _drop_and_restore(self, hidden: Tensor, real: Tensor, lengths: LengthConfiguration) -> Tensor:
-        """All layers under a length configuration; every token's last hidden state, (batch, tokens, width)."""
+        """All layers under a length configuration; every token's logits, (batch, tokens, 2).
+
+        The span head sees a token when it is dropped, in the state it arrived with, or at the end. So what is
+        restored is two numbers a token.
+        """
         if len(lengths.shares) != len(self.layers):
             raise ValueError(f"{len(lengths.shares)} shares given for {len(self.layers)} layers")
+        batch, tokens = real.shape
         input_lengths = real.sum(dim=1).tolist()
         previous = input_lengths
-        restored = hidden
-        # Where each row of `hidden` stands in the input.
-        places = torch.arange(hidden.shape[1], device=hidden.device).expand(hidden.shape[0], -1)
+        # Where each row of `hidden` stands in the input. What only fills up the batch is restored beyond its end.
+        places = torch.arange(tokens, device=real.device).expand(batch, -1)
+        restored = torch.zeros(batch, tokens + 1, 2, device=real.device)
         for index, layer in enumerate(self.layers):
             kept = [lengths.kept(index, length) for length in input_lengths]
-            hidden, significance = layer.attend(hidden, real, weigh=kept != previous)
+            mixed, significance = layer.attend(hidden, real, weigh=kept != previous)
             if significance is not None:
-                rows, real = _most_significant(significance, real, kept)
-                hidden = _rows(hidden, rows)
-                places = places.gather(1, rows)
+                order = _by_significance(significance, real)
+                going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
+                restored = self._restore(restored, _rows(hidden, leaving), _targets(real, places, tokens, leaving))
+                real = _kept(kept, going)
+                hidden, mixed, places = _rows(hidden, going), _rows(mixed, going), places.gather(1, going)
             previous = kept
-            hidden = layer.feed_forward(hidden)
-            # Rows that only fill up the batch must leave their token's last real state alone.
-            settled = torch.where(real[:, :, None], hidden, _rows(restored, places))
-            restored = restored.scatter(1, places[:, :, None].expand_as(settled), settled)
-        return restored
+            hidden = layer.finish(hidden, mixed)
+        return self._restore(restored, hidden, torch.where(real, places, tokens))[:, :tokens]
+
+    def _restore(self, restored: Tensor, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Put the logits of tokens that have reached their last state where they belong in the input."""
+        logits = self.span_head(hidden).float()
+        return restored.scatter(1, targets[:, :, None].expand_as(logits), logits)
+
+
+# Tokens that go on are filled up to a multiple of this: every distinct shape costs a compiled kernel.
+ROWS_STEP = 16
+
+
+def _carried(kept: list[int], rows: int) -> int:
+    """How many rows go on in a batch whose inputs keep so many tokens."""
+    return min(rows, -(-max(kept) // ROWS_STEP) * ROWS_STEP)
+
+
+def _kept(kept: list[int], going: Tensor) -> Tensor:
+    """Which rows of those that go on, most significant first, are more than filling: boolean (batch, going)."""
+    return torch.arange(going.shape[1], device=going.device) < torch.tensor(kept, device=going.device)[:, None]
+
+
+def _targets(real: Tensor, places: Tensor, beyond: int, rows: Tensor) -> Tensor:
+    """Where the logits of these rows belong in the input; `beyond` it for those that were dropped earlier."""
+    return torch.where(real.gather(1, rows), places.gather(1, rows), beyond)
 
 
 def _rows(hidden: Tensor, rows: Tensor) -> Tensor:
     """Pick (batch, picked) rows out of (batch, tokens, width): (batch, picked, width)."""
-    return hidden.gather(1, rows[:, :, None].expand(-1, -1, hidden.shape[2]))
+    batch, tokens, width = hidden.shape
+    flat = rows + tokens * torch.arange(batch, device=rows.device)[:, None]
+    return hidden.reshape(batch * tokens, width).index_select(0, flat.flatten()).view(batch, -1, width)
 
 
-def _most_significant(significance: Tensor, real: Tensor, kept: list[int]) -> tuple[Tensor, Tensor]:
-    """The rows that go on, most significant first, and which of them are more than filling.
-
-    An input that keeps fewer tokens than the longest of its batch is filled up; padding never comes before
-    a real token, and [CLS] always comes first.
-    """
-    ranked = significance.detach().masked_fill(~real, float("-inf"))
+def _by_significance(significance: Tensor, real: Tensor) -> Tensor:
+    """All rows (batch, tokens), most significant first: [CLS] before all others, padding behind them."""
+    ranked = significance.masked_fill(~real, float("-inf"))
     ranked[:, 0] = float("inf")
-    rounded = -(-max(kept) // KEPT_STEP) * KEPT_STEP
-    rows = ranked.topk(min(rounded, ranked.shape[1]), dim=1).indices
-    numbers = torch.tensor(kept, device=rows.device)
-    return rows, torch.arange(rows.shape[1], device=rows.device) < numbers[:, None]
+    return ranked.sort(dim=1, descending=True, stable=True).indices
+
+
+def operations(shape: BertShape, tokens: int, lengths: LengthConfiguration | None = None) -> float:
+    """Floating-point operations of the matrix products for one input of so many tokens."""
+    width, total, before = shape.hidden_size, 0.0, tokens
+    for layer in range(shape.num_hidden_layers):
+        after = lengths.kept(layer, tokens) if lengths else tokens
+        total += before * 6 * width * width + 4 * before * before * width
+        total += after * 2 * width * (width + 2 * shape.intermediate_size)
+        before = after
+    return total

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from docqa.errors import ReaderError
 from docqa.reader import catalogue, hub
@@ -153,7 +154,7 @@ def _assemble(
 ) -> ReaderModel:
     shape = bert_shape(config, origin)
     # Parameters without storage take the checkpoint's tensors over as they are: no second copy in memory.
-    with torch.device("meta"):
+    with torch.device("meta"), _Uninitialised():
         model = SpanModel(shape)
     try:
         model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers), assign=True)
@@ -163,6 +164,17 @@ def _assemble(
     tokenizer.no_padding()
     model.requires_grad_(requires_grad=False)
     return ReaderModel(name, folder, model.float().eval(), tokenizer)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves out what torch fills new parameters with: without storage it would load half a compiler to do nothing."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == torch.nn.init.__name__:
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def bert_shape(config: Mapping[str, Any], origin: Path) -> BertShape:

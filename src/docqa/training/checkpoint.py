@@ -18,6 +18,7 @@ from torch import Tensor
 from docqa.errors import Unavailable
 
 CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
 
 
 @contextmanager
@@ -66,14 +67,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def save_state(folder: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> None:
-    """Store a run's tensors and its position, a JSON object, as the folder's one checkpoint."""
-    write_whole(folder / CHECKPOINT, save(dict(tensors), {"position": json.dumps(position)}))
+def save_state(
+    folder: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any], name: str = CHECKPOINT
+) -> None:
+    """Store a run's tensors and its position, a JSON object, as the folder's one file of this name."""
+    write_whole(folder / name, save(dict(tensors), {"position": json.dumps(position)}))
 
 
-def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """What `save_state` stored, None if the run has no checkpoint; Unavailable if it is damaged."""
-    file = folder / CHECKPOINT
+def load_state(folder: Path, name: str = CHECKPOINT) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `save_state` stored, None if the run has no such file; Unavailable if it is damaged."""
+    file = folder / name
     if not file.exists():
         return None
     try:

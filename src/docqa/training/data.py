@@ -31,6 +31,9 @@ DISTRACTOR_RANKS = 10
 
 DocumentKind = Literal["article", "paragraph"]
 
+Place = tuple[int, int]
+"""Where a question of a mix stands: the number of its source, and its own among the source's questions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -73,10 +76,10 @@ class Example:
 class Source:
     """How one file takes part in training.
 
-    Each of its questions is used `share` times a pass on average, `distractors` is the expected number of distractor
-    passages a question, and `held_out` the share of its documents that is never trained on. What a document is,
-    `documents` says: in collections of posts each paragraph is its own. The documents with the titles
-    `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
+    `share` of its questions are used in each pass (above 1 some more than once), `distractors` is the expected
+    number of distractor passages a question, and `held_out` the share of its documents that is never trained on.
+    What a document is, `documents` says: in collections of posts each paragraph is its own. The documents with the
+    titles `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
     asked to fit a ranking. `origin` is where the data comes from and under which licence, for the model card.
     """
 
@@ -256,6 +259,11 @@ def _bm25_weights(
     return weights
 
 
+def _times(expected: float, random: Random) -> int:
+    """A whole number that is `expected` in the mean and never off by one or more."""
+    return int(expected) + (random.random() < expected % 1)
+
+
 class Mix:
     """The examples of several sources, a new selection in each pass.
 
@@ -277,29 +285,33 @@ class Mix:
             for source, collection in zip(self.sources, self.collections, strict=True)
         )
 
+    def selection(self, random: Random) -> list[Place]:
+        """The questions of one pass, in random order."""
+        places = [
+            (source, question)
+            for source, collection in enumerate(self.collections)
+            for question in range(len(collection.questions))
+            for _ in range(_times(self.sources[source].share, random))
+        ]
+        random.shuffle(places)
+        return places
+
+    def passages(self, place: Place, random: Random) -> tuple[Example, ...]:
+        """A question with its own paragraph first, then its distractors."""
+        source, collection = self.sources[place[0]], self.collections[place[0]]
+        question = collection.questions[place[1]]
+        distractors = self._distractors[place[0]]
+        context = collection.paragraphs[question.paragraph]
+        own = Example(question.text, context, question.answers)
+        count = _times(source.distractors, random)
+        if distractors is None or not question.answers or not count:
+            return (own,)
+        texts = [context[start:end] for start, end in question.answers]
+        found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
+        chosen = random.sample(found, min(count, len(found)))
+        return (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))
+
     def examples(self, random: Random) -> Iterator[tuple[Example, ...]]:
-        """One pass, source by source: each selected question with its own paragraph first, then its distractors."""
-        for source, collection, distractors in zip(self.sources, self.collections, self._distractors, strict=True):
-            for question in collection.questions:
-                for _ in range(_drawn(source.share, random)):
-                    count = 0 if distractors is None else _drawn(source.distractors, random)
-                    yield _with_distractors(collection, question, distractors, count, random)
-
-
-def _drawn(expected: float, random: Random) -> int:
-    """A whole number that is `expected` on average."""
-    return int(expected) + (random.random() < expected % 1)
-
-
-def _with_distractors(
-    collection: Collection, question: Question, distractors: Distractors | None, count: int, random: Random
-) -> tuple[Example, ...]:
-    """A question with its own paragraph, and with up to `count` distractors if that one answers it."""
-    context = collection.paragraphs[question.paragraph]
-    own = Example(question.text, context, question.answers)
-    if distractors is None or not question.answers or not count:
-        return (own,)
-    texts = [context[start:end] for start, end in question.answers]
-    found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
-    chosen = random.sample(found, min(count, len(found)))
-    return (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))
+        """One pass: each selected question's passages."""
+        for place in self.selection(random):
+            yield self.passages(place, random)

@@ -20,8 +20,7 @@ from docqa.training.inputs import Batch
 
 def span_logits(model: SpanModel, batch: Batch, lengths: LengthConfiguration | None = None) -> Tensor:
     """Logits (batch, tokens, 2) of first and last tokens, minus infinity where there can be none."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits: Tensor = model(batch.tokens, batch.segments, batch.real, lengths)
+    logits: Tensor = model(batch.tokens, batch.segments, batch.real, lengths)
     return logits.masked_fill(~batch.places[:, :, None], float("-inf"))
 
 
@@ -48,14 +47,16 @@ def _shared_loss(logits: Tensor, targets: Tensor, questions: Tensor) -> Tensor:
     return (of_questions - logits[rows, targets[rows]]).sum()
 
 
-def distillation_loss(student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-    """Mean over inputs of KL(teacher || student) of first and of last tokens (Hinton et al. 2015).
+def distillation_loss(student: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0) -> Tensor:
+    """Mean over inputs of KL(teacher || student) of first and of last tokens at a temperature (Hinton et al. 2015).
 
-    Both are logits (batch, tokens, 2). The direction is the usual one, in which a student must cover what
-    its teacher holds possible; the Length-Adaptive Transformer's code has it the other way round.
+    Both are logits (batch, tokens, 2). The gradients are those of the soft cross-entropy, which exceeds it by the
+    teacher's entropy. The direction is the usual one, in which a student must cover what its teacher holds
+    possible; the Length-Adaptive Transformer's code has it the other way round.
     """
-    wanted = teacher.masked_fill(~batch.places[:, :, None], float("-inf")).log_softmax(dim=1)
-    given = student.log_softmax(dim=1)
+    places = batch.places[:, :, None]
+    wanted = (teacher / temperature).masked_fill(~places, float("-inf")).log_softmax(dim=1)
+    given = (student / temperature).log_softmax(dim=1)
     # Where nothing can be, both are minus infinity, and their difference would not be a number.
-    difference = (wanted - given).masked_fill(~batch.places[:, :, None], 0.0)
+    difference = (wanted - given).masked_fill(~places, 0.0)
     return (wanted.exp() * difference).sum() / (2 * len(student))

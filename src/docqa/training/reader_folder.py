@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
-from collections.abc import Sequence
-from dataclasses import fields
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,14 +15,20 @@ import torch
 from tokenizers import Tokenizer
 
 from docqa.ranking import Ranking
-from docqa.reader import convert
+from docqa.reader import catalogue, convert
 from docqa.reader.catalogue import MANIFEST, RANKING
+from docqa.reader.lengths import LengthTable
 from docqa.reader.model import SpanModel
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Collection, Mix, Source
-from docqa.training.fine_tune import AVERAGE_EVERY, Settings
+from docqa.training.run import AVERAGE_EVERY, MAY_DIFFER, Settings, Trained
+from docqa.training.search import SearchSettings
 
 CARD = "README.md"
+_WRITTEN_BY = "reader for docqa"
+_STAGE = re.compile(r"Stage \d+: (.+)\n")
+# Settings that say where and how a run went on, not what it did.
+_UNTOLD = set(MAY_DIFFER) - {"steps"}
 
 
 def write_reader(folder: Path, name: str, model: SpanModel, tokenizer: Tokenizer, card: str) -> None:
@@ -38,36 +47,114 @@ def write_reader(folder: Path, name: str, model: SpanModel, tokenizer: Tokenizer
 
 def add_ranking(folder: Path, ranking: Ranking) -> None:
     """Write a ranking into a reader model's folder, and its digest into the manifest."""
-    content = f"{ranking.to_json()}\n".encode()
+    _replace(folder, RANKING, f"{ranking.to_json()}\n".encode())
+
+
+def _replace(folder: Path, name: str, content: bytes) -> None:
+    """Write one file of a reader model's folder, and its digest into the manifest if there is one."""
     manifest = folder / MANIFEST
-    others = [line for line in manifest.read_text().splitlines(keepends=True) if not line.endswith(f"  {RANKING}\n")]
-    write_whole(folder / RANKING, content)
-    write_whole(manifest, "".join(others).encode() + convert.manifest({RANKING: content}))
+    write_whole(folder / name, content)
+    if manifest.is_file():
+        others = [line for line in manifest.read_text().splitlines(keepends=True) if not line.endswith(f"  {name}\n")]
+        write_whole(manifest, "".join(others).encode() + convert.manifest({name: content}))
 
 
-def model_card(
-    name: str,
-    model: SpanModel,
-    start: str,
-    mix: Mix,
-    settings: Settings,
-    seconds: float,
-    *,
-    remarks: Sequence[str] = (),
-    figures: Sequence[str] = (),
-) -> str:
-    """The model's README, from what was run.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One thing that was done to make a reader, and what there is to know of it, in Markdown."""
 
-    `remarks` is what else one must know about the run, `figures` the measured results, one sentence each.
-    """
+    title: str
+    text: str
+
+
+def earlier_stages(start: str | os.PathLike[str]) -> list[Stage]:
+    """The stages that a start's own card tells of: none for what docqa has not trained."""
+    folder = catalogue.find(start) or Path(start)
+    card = folder / CARD
+    told = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    if _WRITTEN_BY not in told:
+        return []
+    sections = re.split(r"^## ", told, flags=re.MULTILINE)[1:]
+    stages = [_STAGE.match(section) for section in sections]
+    found = [
+        Stage(stage[1], section[stage.end() :].strip())
+        for stage, section in zip(stages, sections, strict=True)
+        if stage
+    ]
+    # The cards of earlier versions tell of one training, in sections of their own.
+    return found or [Stage("as the start's own card tells", "### " + "### ".join(sections).strip())]
+
+
+def model_card(name: str, model: SpanModel, stages: Sequence[Stage], figures: Sequence[str] = ()) -> str:
+    """The model's README, from what was done to it; `figures` are measured results, one sentence each."""
     parts = [
-        f"# {name}\n\nAn extractive question-answering reader for docqa, written by `docqa.training`.",
-        f"## Model\n\n{_architecture(model)}\n\nStart: {start}.",
-        f"## Data\n\n{_data_table(mix)}\n\n{_data_notes()}",
-        f"## Training\n\n{_training(settings, seconds)}" + "".join(f"\n\n{remark}" for remark in remarks),
+        f"# {name}\n\nAn extractive question-answering {_WRITTEN_BY}, written by `docqa train`.",
+        f"## Model\n\n{_architecture(model)}",
+        *(f"## Stage {number}: {stage.title}\n\n{stage.text}" for number, stage in enumerate(stages, 1)),
         "## Figures\n\n" + ("\n".join(f"- {figure}" for figure in figures) or "None were measured."),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def add_stage(folder: Path, stage: Stage) -> None:
+    """Write one more stage into the card of a reader model's folder, and the card's digest into the manifest.
+
+    It takes the place of the last stage if that was the same thing.
+    """
+    card = folder / CARD
+    told = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.name}\n"
+    before, heading, figures = told.partition("\n## Figures\n")
+    head, has_stages, _ = before.partition("\n## Stage ")
+    stages = earlier_stages(folder) if has_stages else []
+    if stages and stages[-1].title == stage.title:
+        stages.pop()
+    sections = [f"## Stage {number}: {each.title}\n\n{each.text}" for number, each in enumerate([*stages, stage], 1)]
+    content = "\n\n".join([head.rstrip(), *sections]) + f"\n{heading}{figures}"
+    _replace(folder, CARD, content.encode())
+
+
+def training_stage(
+    title: str,
+    trained: Trained,
+    mix: Mix,
+    settings: Settings,
+    *,
+    also: Mapping[str, object] | None = None,
+    remarks: Sequence[str] = (),
+) -> Stage:
+    """A run as a stage of the card.
+
+    `also` holds settings beside the run's; `remarks` is what else one must know, one sentence each.
+    """
+    parts = [
+        f"Start: {trained.start}.",
+        f"### Data\n\n{_data_table(mix)}\n\n{_data_notes()}",
+        f"### Training\n\n{_training(settings, trained, also or {})}",
+        *remarks,
+    ]
+    return Stage(title, "\n\n".join(parts))
+
+
+def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost: str) -> Stage:
+    """A search for length configurations as a stage of the card."""
+    rows = [
+        "| tokens kept by each layer | operations | time | EM | F1 |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {', '.join(f'{share:.2f}' for share in row.shares)} | {row.cost:.2f} | {row.time:.2f} "
+            f"| {100 * row.exact:.2f} | {100 * row.f1:.2f} |"
+            for row in sorted(table.rows, key=lambda row: row.cost, reverse=True)
+        ),
+    ]
+    told = (
+        f"{trials} configurations were tried for F1 against {'operations' if cost == 'flops' else 'time'} "
+        f"({settings.sampler}, seed {settings.seed}, each layer keeping at least {settings.least:g} of what reaches "
+        f"it). The best were measured on {table.questions} {table.measured_on}; operations and time are shares of "
+        "those of keeping all tokens. F1 of that by arithmetic: "
+        + ", ".join(f"{name} {100 * reached:.2f}" for name, reached in table.precisions.items())
+        + "."
+    )
+    return Stage("search of length configurations", told + "\n\n" + "\n".join(rows))
 
 
 def _architecture(model: SpanModel) -> str:
@@ -83,8 +170,8 @@ def _architecture(model: SpanModel) -> str:
 def _data_table(mix: Mix) -> str:
     held = {collection.name: collection for collection in mix.held_out}
     rows = [
-        "| file | source, licence | questions | used a pass | distractors a question | held out |",
-        "|---|---|---|---|---|---|",
+        "| file | source, licence | SHA-256 | questions | used a pass | distractors a question | held out |",
+        "|---|---|---|---|---|---|---|",
     ]
     for source, collection in zip(mix.sources, mix.collections, strict=True):
         rows.append(_data_row(source, collection, held.get(collection.name)))
@@ -96,8 +183,9 @@ def _data_row(source: Source, trained: Collection, held: Collection | None) -> s
     if held:
         count = len(set(held.titles if source.documents == "article" else held.paragraphs))
         left_out = f"{count} {source.documents}s, {len(held.questions)} questions"
+    digest = hashlib.sha256(source.file.read_bytes()).hexdigest()
     return (
-        f"| {source.file.name} | {source.origin} | {len(trained.questions)} | {source.share:.0%} "
+        f"| {source.file.name} | {source.origin} | {digest[:12]}… | {len(trained.questions)} | {source.share:.0%} "
         f"| {source.distractors:g} | {left_out} |"
     )
 
@@ -110,13 +198,19 @@ def _data_notes() -> str:
     )
 
 
-def _training(settings: Settings, seconds: float) -> str:
-    names = [field.name for field in fields(settings) if field.name != "checkpoint_every"]
-    values = "\n".join(f"| {name} | {getattr(settings, name)} |" for name in names)
+def _training(settings: Settings, trained: Trained, also: Mapping[str, object]) -> str:
+    told = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in _UNTOLD}
+    values = "\n".join(f"| {name} | {value} |" for name, value in {**told, **also}.items())
+    chosen = ""
+    if trained.f1 is not None:
+        chosen = (
+            f" The weights are those that were best by F1 on {settings.validate_on} held-out questions with their "
+            f"passages given: {100 * trained.f1:.2f} after {trained.best_step} steps."
+        )
     return (
-        f"AdamW, linear warm-up and decay to 0, no dropout, bf16 autocast, a random one of each question's "
-        f"answers as target, inputs padded to a multiple of 32 tokens; the weights are the mean of every "
-        f"{AVERAGE_EVERY}th step's over the share `averaged` at the end. {seconds / 60:.0f} minutes of steps on "
-        f"{torch.get_num_threads()} CPU threads (not always undisturbed); Python {platform.python_version()}, torch "
-        f"{torch.__version__}, tokenizers {version('tokenizers')}.\n\n| setting | value |\n|---|---|\n{values}"
+        f"AdamW, linear warm-up and decay to 0, a random one of each question's answers as target, inputs padded to "
+        f"a multiple of 32 tokens; the weights are the mean of every {AVERAGE_EVERY}th step's over the share "
+        f"`averaged` at the end.{chosen} {trained.seconds / 60:.0f} minutes of steps (not always undisturbed); "
+        f"docqa {version('docqa')}, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"tokenizers {version('tokenizers')}.\n\n| setting | value |\n|---|---|\n{values}"
     )

@@ -1,23 +1,61 @@
-"""The mixes of data from which docqa's readers are trained, and where each part comes from."""
+"""What is trained on: the mix from which docqa's readers are made, or files of one's own."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from docqa.errors import UsageError
 from docqa.training.data import Source
+
+# Of one's own files, how many held-out questions are asked to fit a ranking.
+CALIBRATION = 400
+_WEIGHTED = re.compile(r"(.+):([0-9]*\.?[0-9]+)")
+
+
+def named(data: Sequence[str], distractors: float = 1.0, held_out: float = 0.1) -> list[Source]:
+    """The sources that `data` names: files in SQuAD's format, or the folders of docqa's own recipe.
+
+    The folder of the public sets alone is the recipe's first stage; with the folder of everyday documents after it,
+    the second.
+
+    A file's name may end in `:SHARE`, the share of its questions that each pass uses; above 1 some are used
+    more than once. `held_out` is the share of each file's articles that is never trained on. UsageError if it
+    names anything else.
+    """
+    match [Path(each) for each in data if Path(each).is_dir()]:
+        case [public] if len(data) == 1:
+            return first_stage(public)
+        case [public, everyday] if len(data) == 2:
+            return second_stage(public, everyday)
+    found = [_own(each, distractors, held_out) for each in data]
+    names = [source.file.stem for source in found]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"several of the data files are called {min(doubled)}; rename one")
+    return found
+
+
+def _own(name: str, distractors: float, held_out: float) -> Source:
+    share = 1.0
+    if not Path(name).is_file() and (weighted := _WEIGHTED.fullmatch(name)):
+        name, share = weighted[1], float(weighted[2])
+    if not Path(name).is_file():
+        raise UsageError(f"{name} is no file; name files in SQuAD's format, or the folders of docqa's recipe")
+    return Source(Path(name), "own data", share, distractors, held_out, calibration=CALIBRATION)
+
 
 # One of the only two articles that come with questions written to deceive: a confidence has to meet some.
 DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is short and looks at what people keep.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.4,
-    "squad-v2.0-train-10-articles": 0.6,
-    "squadshifts-reddit": 0.1,
-    "squadshifts-amazon": 0.1,
-    "qamr": 0.05,
-    "everyday": 2.0,
+    "squadshifts-new-wiki": 0.2,
+    "squad-v2.0-train-10-articles": 0.25,
+    "squadshifts-reddit": 0.04,
+    "squadshifts-amazon": 0.04,
+    "qamr": 0.03,
 }
 
 
@@ -41,14 +79,14 @@ def first_stage(data: Path) -> list[Source]:
 
 
 def second_stage(data: Path, everyday: Path) -> list[Source]:
-    """The same files with more distractors, and the file `everyday` of documents such as people keep."""
-    own = Source(everyday, "written for docqa, Apache-2.0", 1.0, 0.5, 0.12, "article", 300)
-    return [
+    """The same files with more distractors, and those in the folder `everyday`, documents such as people keep."""
+    own = "written for docqa, Apache-2.0"
+    public = [
         replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
-        for source in [*first_stage(data), own]
+        for source in first_stage(data)
     ]
-
-
-def sources(data: Path, everyday: Path | None) -> list[Source]:
-    """The second stage's sources if its file is given, else the first's."""
-    return first_stage(data) if everyday is None else second_stage(data, everyday)
+    return [
+        *public,
+        Source(everyday / "everyday.json", own, 1.0, 0.5),
+        Source(everyday / "everyday-held-out.json", own, held_out=1.0, calibration=800),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,14 +21,40 @@ FRESH_SPREAD = 0.02
 HEAD = ("qa_outputs.weight", "qa_outputs.bias")
 
 
-def load_start(start: str | os.PathLike[str], seed: int) -> ReaderModel:
+def load_start(start: str | os.PathLike[str], seed: int, layers: int | None = None) -> ReaderModel:
     """Load a reader, or a BERT encoder's folder as transformers writes it (such as a sentence encoder's).
 
-    An encoder's span head is drawn anew from the seed. ReaderError or UsageError if it is neither.
+    An encoder's span head is drawn anew from the seed. `layers` is how many of its layers to take, at even
+    distances, None for all. ReaderError or UsageError if it is neither, or has not so many.
     """
     folder = Path(start)
-    if not is_encoder(folder):
-        return weights.load(start)
+    loaded = _load_encoder(folder, seed) if is_encoder(folder) else weights.load(start)
+    return loaded if layers is None else _with_layers(loaded, layers)
+
+
+def layer_map(student: int, teacher: int) -> list[int]:
+    """For each of a student's layers, counted from 1, one of its teacher's, at even distances; the last meets the last.
+
+    Where the depths divide it is TinyBERT's uniform g(m) = m N / M (arXiv 1909.10351, section 4.2).
+    """
+    return [max(1, round(layer * teacher / student)) for layer in range(1, student + 1)]
+
+
+def _with_layers(whole: ReaderModel, layers: int) -> ReaderModel:
+    """A model with some of another's layers, at even distances, and all else like it."""
+    depth = len(whole.model.layers)
+    if not 1 <= layers <= depth:
+        raise UsageError(f"{whole.name} has {depth} layers; take 1 to {depth} of them, not {layers}")
+    model = SpanModel(replace(whole.model.shape, num_hidden_layers=layers))
+    for name in ("embeddings", "span_head"):
+        getattr(model, name).load_state_dict(getattr(whole.model, name).state_dict())
+    theirs = list(whole.model.layers)
+    for own, number in zip(model.layers, layer_map(layers, depth), strict=True):
+        own.load_state_dict(theirs[number - 1].state_dict())
+    return replace(whole, name=f"{whole.name}, {layers} of its {depth} layers", folder=None, model=model.eval())
+
+
+def _load_encoder(folder: Path, seed: int) -> ReaderModel:
     config = catalogue.read_object(folder / "config.json")
     shape = weights.bert_shape({**config, "architectures": ["BertForQuestionAnswering"]}, folder)
     tensors, tokenizer = _encoder_files(folder)

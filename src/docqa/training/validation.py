@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from statistics import fmean
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from docqa.errors import UsageError
+from docqa.evaluation.datasets import sample
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader import weights, windows
+from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.model import SpanModel
 from docqa.reader.reader import LENGTH_STEP
 from docqa.records import Span
-from docqa.training.data import Collection, Distractors
+from docqa.training.data import Collection, Distractors, Question
+
+_BATCH_WINDOWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,100 @@ class Figures:
     separated: float
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """SQuAD 1.1's metrics, shares from 0 to 1."""
+
+    exact: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    passage: str
+    gold: tuple[str, ...]
+
+
+class Slice:
+    """Answerable questions, each with the passage that answers it, cut into windows once to be read many times."""
+
+    def __init__(self, tokenizer: Tokenizer, collection: Sequence[tuple[str, str, tuple[str, ...]]]) -> None:
+        """Take questions, their passages and their gold answers; UsageError without any."""
+        if not collection:
+            raise UsageError("there is no answerable question to validate on")
+        self._asked = [_Asked(passage, gold) for _, passage, gold in collection]
+        self._windows = []
+        for number, (question, passage, _) in enumerate(collection):
+            cut, _ = windows.cut_windows(tokenizer, question, [passage])
+            self._windows += [replace(window, passage=number) for window in cut]
+        self._windows.sort(key=_padded)
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, held_out: Sequence[Collection], count: int | None = None) -> Slice:
+        """Up to `count` questions of held-out collections, at even distances; UsageError without any."""
+        found = [
+            (question.text, collection.paragraphs[question.paragraph], _gold(collection, question))
+            for collection in held_out
+            for question in collection.questions
+            if question.answers
+        ]
+        return cls(tokenizer, sample(found, count))
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
+        """Exact match and F1 of each question's best span."""
+        best: list[Span | None] = [None] * len(self._asked)
+        for batch in _like_lengths(self._windows):
+            for window, logits in zip(batch, _logits(model, batch, lengths), strict=True):
+                for span in windows.best_spans(window, logits, 1):
+                    known = best[window.passage]
+                    if known is None or span.logit > known.logit:
+                        best[window.passage] = span
+        texts = [each.passage[at.start : at.end] if at else "" for each, at in zip(self._asked, best, strict=True)]
+        return Score(
+            exact=fmean(exact_match(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
+            f1=fmean(f1(text, each.gold) for text, each in zip(texts, self._asked, strict=True)),
+        )
+
+
+def _gold(collection: Collection, question: Question) -> tuple[str, ...]:
+    passage = collection.paragraphs[question.paragraph]
+    return tuple(passage[start:end] for start, end in question.answers)
+
+
+def _padded(window: windows.Window) -> int:
+    return -(-len(window.tokens) // LENGTH_STEP) * LENGTH_STEP
+
+
+def _like_lengths(cut: Sequence[windows.Window]) -> Iterator[Sequence[windows.Window]]:
+    """Windows, sorted by padded length, in batches of one padded length."""
+    for _, group in groupby(cut, key=_padded):
+        same = list(group)
+        for start in range(0, len(same), _BATCH_WINDOWS):
+            yield same[start : start + _BATCH_WINDOWS]
+
+
+@torch.inference_mode()
+def _logits(
+    model: SpanModel, cut: Sequence[windows.Window], lengths: LengthConfiguration | None = None
+) -> NDArray[np.float32]:
+    """Logits (windows, tokens, 2), all windows padded to one length."""
+    size = max(map(_padded, cut))
+    device = model.span_head.weight.device
+    tokens = torch.zeros(len(cut), size, dtype=torch.int64)
+    segments, real = torch.zeros_like(tokens), torch.zeros(len(cut), size, dtype=torch.bool)
+    for row, window in enumerate(cut):
+        count = len(window.tokens)
+        tokens[row, :count] = torch.tensor(window.tokens)
+        segments[row, window.first : count] = 1
+        real[row, :count] = True
+    inputs = (each.to(device) for each in (tokens, segments, real))
+    logits: NDArray[np.float32] = model(*inputs, lengths).cpu().numpy()
+    return logits
+
+
 class Judge:
     """Reads passages in float32 and keeps the null logit, which answers need for comparison."""
 
@@ -76,26 +177,12 @@ class Judge:
         cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._limit)
         if not cut:
             return best
-        for window, logits in zip(cut, self._logits(cut), strict=True):
+        for window, logits in zip(cut, _logits(self._model, cut), strict=True):
             for span in windows.best_spans(window, logits, 1):
                 found = Reading(span, float(logits[0].sum()))
                 if best[window.passage].span is None or found.margin > best[window.passage].margin:
                     best[window.passage] = found
         return best
-
-    @torch.inference_mode()
-    def _logits(self, cut: Sequence[windows.Window]) -> NDArray[np.float32]:
-        """Logits (windows, tokens, 2), all windows padded to one length."""
-        size = -(-max(len(window.tokens) for window in cut) // LENGTH_STEP) * LENGTH_STEP
-        tokens = torch.zeros(len(cut), size, dtype=torch.int64)
-        segments, real = torch.zeros_like(tokens), torch.zeros(len(cut), size, dtype=torch.bool)
-        for row, window in enumerate(cut):
-            count = len(window.tokens)
-            tokens[row, :count] = torch.tensor(window.tokens)
-            segments[row, window.first : count] = 1
-            real[row, :count] = True
-        logits: NDArray[np.float32] = self._model(tokens, segments, real).numpy()
-        return logits
 
 
 def validate(

@@ -88,9 +88,9 @@ def _explanation(why: Explanation, cells: int) -> Iterator[Content]:
     yield from _bars("logits", logits, cells, sign="")
     evidence = [(each.feature, each.contribution) for each in why.evidence if each.weight]
     yield from _bars("ranking", [*evidence, ("score", why.score)], cells, sign="+")
-    for number, share in enumerate(why.kept):
+    for number, count in enumerate(why.kept):
         name = Content(f"{f'layer {number + 1}':<{NAME_CELLS}}")
-        told = Content.assemble(name, bar(share, cells, "$text-accent"), f" {share:6.0%}")
+        told = Content.assemble(name, bar(count / max(1, why.tokens), cells, "$text-accent"), f" {count:6,}")
         yield _line("" if number else "tokens", told)
 
 

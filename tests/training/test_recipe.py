@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docqa.errors import UsageError
+from docqa.training.recipe import first_stage, named, second_stage
+
+
+def test_folders_are_the_recipe(tmp_path: Path) -> None:
+    everyday = tmp_path / "everyday"
+    everyday.mkdir()
+    assert named([str(tmp_path)]) == first_stage(tmp_path)
+    assert named([str(tmp_path), str(everyday)]) == second_stage(tmp_path, everyday)
+
+
+def test_a_folder_is_no_file_of_ones_own(rivers: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no file"):
+        named([str(rivers), str(tmp_path)])
+
+
+def test_files_may_have_shares(rivers: Path, tmp_path: Path) -> None:
+    colon = tmp_path / "odd:2.json"
+    shutil.copy(rivers, colon)
+    first, second = named([f"{rivers}:0.25", str(colon)], distractors=2.0, held_out=0.5)
+    assert (first.file, first.share, first.distractors, first.held_out) == (rivers, 0.25, 2.0, 0.5)
+    assert (second.file, second.share) == (colon, 1.0)
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "nowhere.json:0.5"])
+def test_what_is_no_file_is_named(name: str) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.json is no file"):
+        named([name])
+
+
+def test_files_of_one_name_are_refused(rivers: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    copy = shutil.copy(rivers, tmp_path / "other" / "toy.json")
+    with pytest.raises(UsageError, match="called toy"):
+        named([str(rivers), str(copy)])
