@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docqa.errors import UsageError
-from docqa.questions import Filters, make_filter, parse_question
+from docqa.questions import Filters, make_filter, parse_question, restrictions, without
 from docqa.records import Document
 from docqa.terms import document_terms
 
@@ -118,3 +118,26 @@ def test_any_text_is_parsed_or_refused_with_advice(question: str) -> None:
     except UsageError:
         return
     assert parsed.terms
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("rent", []),
+        ("in:home type:pdf rent", [("in", "in:home"), ("type", "type:pdf")]),
+        ('"the rent" -flat -"no pets"', [("phrase", '"the rent"'), ("without", "-flat"), ("without", '-"no pets"')]),
+        ("since:2024 a-b SINCE:2025", [("since", "since:2024"), ("since", "SINCE:2025")]),
+    ],
+)
+def test_restrictions_are_found_where_they_stand(question: str, found: list[tuple[str, str]]) -> None:
+    parts = restrictions(question)
+    assert [(each.kind, each.text) for each in parts] == found
+    assert all(question[each.start : each.end] == each.text for each in parts)
+
+
+def test_a_restriction_is_taken_out_and_a_phrases_words_stay() -> None:
+    question = 'in:home what "the rent" -flat'
+    first, phrase, last = restrictions(question)
+    assert without(question, first) == 'what "the rent" -flat'
+    assert without(question, phrase) == "in:home what the rent -flat"
+    assert without(question, last) == 'in:home what "the rent"'

@@ -107,8 +107,8 @@ def ask_events(library: Library, question: str, options: AskOptions) -> Generato
     for proposals in reading.rounds():
         if not reading.finished or plan.stages == 2:
             so_far = rank(proposals, ranking, top)
-            if so_far and so_far[0].confidence >= least:
-                yield events.AnswersImproved(_checked(so_far, candidates), len(reading.spans), len(candidates))
+            sure = _checked(so_far, candidates) if so_far and so_far[0].confidence >= least else ()
+            yield events.AnswersImproved(sure, len(reading.spans), len(candidates))
 
     def explain(proposal: Proposal) -> Explanation:
         tokens, kept = reading.kept(proposal)

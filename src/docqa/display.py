@@ -43,6 +43,14 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def duration(seconds: float) -> str:
+    """A length of time as one says it: seconds, minutes and seconds, hours and minutes."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def counted(count: int, noun: str) -> str:
     """A number and what it counts."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -101,7 +101,7 @@ class CandidatesFound:
 
 @dataclass(frozen=True, slots=True)
 class AnswersImproved:
-    """The best answers so far, `read` passages of `passages` having been read."""
+    """The best answers so far, none if none is sure enough; `read` passages of `passages` have been read."""
 
     answers: tuple[Answer, ...]
     read: int

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import translate
+from typing import Literal
 
 from docqa.errors import UsageError
 from docqa.records import Document
@@ -72,6 +73,48 @@ class Question:
             if not all(phrase in flat for phrase in self.phrases):
                 return False
         return not self.excluded or self.excluded.isdisjoint(document_terms(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """What a question, as typed, holds beside its words: a filter, a phrase, an excluded word; and where it stands."""
+
+    kind: Literal["in", "type", "since", "phrase", "without"]
+    text: str
+    start: int
+    end: int
+
+
+def restrictions(question: str) -> list[Restriction]:
+    """Find what restricts a question, in order; values are not checked."""
+    found = [Restriction(_kind(match[1]), match[0], *match.span()) for match in _FILTER.finditer(question)]
+    rest = _FILTER.sub(_blank, question)
+    found += [
+        Restriction("without" if match[1] else "phrase", match[0], *match.span()) for match in _PHRASE.finditer(rest)
+    ]
+    rest = _PHRASE.sub(_blank, rest)
+    found += [Restriction("without", match[0], *match.span()) for match in _EXCLUDED.finditer(rest)]
+    return sorted(found, key=lambda each: each.start)
+
+
+def without(question: str, restriction: Restriction) -> str:
+    """The question without one of its restrictions; the words of a phrase stay."""
+    kept = restriction.text.strip('"') if restriction.kind == "phrase" else ""
+    return " ".join(f"{question[: restriction.start]}{kept}{question[restriction.end :]}".split())
+
+
+def _kind(name: str) -> Literal["in", "type", "since"]:
+    match name.lower():
+        case "in":
+            return "in"
+        case "type":
+            return "type"
+        case _:
+            return "since"
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match[0])
 
 
 def parse_question(question: str, filters: Filters | None = None) -> Question:

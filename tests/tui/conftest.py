@@ -82,6 +82,16 @@ class Driver:
         return document.text[quote[0] - document.start : quote[1] - document.start]
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's application remembers; no editor, viewer or clipboard but the test's own."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("DOCQA_STATE", str(folder))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
 @pytest.fixture
 def drive(tiny_reader: Path) -> Callable[..., None]:
     """Run the application on a library and do some steps in it."""

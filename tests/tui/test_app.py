@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_the_first_frame_waits_for_no_library_and_no_model(python: str) -> None:
     code = (
         "import sys, docqa.tui.app;"
-        "print({'torch', 'numpy', 'sqlite3', 'docqa.engine', 'docqa.reader'} & sys.modules.keys())"
+        "print({'torch', 'numpy', 'sqlite3', 'docqa.engine', 'docqa.reader.reader'} & sys.modules.keys())"
     )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
@@ -32,7 +32,14 @@ def test_the_palette_offers_every_action(drive: Callable[..., None], sample: Pat
         assert {
             "Copy",
             "Copy citation",
-            "Editor",
+            "Viewer",
+            "Why",
+            "Right",
+            "Wrong",
+            "Effort",
+            "History",
+            "Export",
+            "Update",
             "Library",
             "Add folder",
             "Sample library",

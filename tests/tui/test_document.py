@@ -86,9 +86,9 @@ def test_finding(drive: Callable[..., None], indexed: Callable[..., Path]) -> No
 def test_pages_can_be_jumped_to(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         screen = await open_document(driver, "boiler installer type:pdf in:*boiler*")
-        await driver.press("o", "3", "enter")
+        await driver.press("colon", "3", "enter")
         await driver.until(lambda: "page 3 of" in place(screen))
-        await driver.press("o", "9", "9", "9", "enter")
+        await driver.press("colon", "9", "9", "9", "enter")
         last = driver.view.document.pages[-1].value  # type: ignore[union-attr]
         await driver.until(lambda: f"p{last}" in driver.screen())
 

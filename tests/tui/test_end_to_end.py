@@ -49,7 +49,9 @@ class Terminal:
 def terminal(tmp_path: Path, sample: Path, tiny_reader: Path, python: str) -> Iterator[Terminal]:
     program = "import sys; from docqa.cli import main; main(sys.argv[1:])"
     command = [python, "-c", program, "tui", "--library", str(sample), "--reader", str(tiny_reader)]
-    line = f"unset COLUMNS LINES; OMP_NUM_THREADS=1 EDITOR='cat' {shlex.join(command)}; echo exit code $?; sleep 60"
+    state = shlex.quote(str(tmp_path / "state"))
+    settings = f"unset COLUMNS LINES DISPLAY; export DOCQA_STATE={state} OMP_NUM_THREADS=1 EDITOR=cat"
+    line = f"{settings}; {shlex.join(command)}; echo exit code $?; sleep 60"
     made = Terminal(tmp_path / "tmux", line, 100, 30)
     yield made
     made.close()
@@ -60,7 +62,17 @@ def test_a_session(terminal: Terminal) -> None:
     terminal.type("boiler pressure")
     terminal.until(lambda shown: "page 3  Aurel boiler manual.pdf" in shown or "Aurel boiler manual.pdf" in shown)
     terminal.keys("Enter")
-    terminal.until(lambda shown: "Answers" in shown and "ms (search" in shown)
+    terminal.until(lambda shown: "Answers" in shown and "passages read" in shown)
+    terminal.keys("w")
+    terminal.until(lambda shown: "logits" in shown and "layer 2" in shown)
+    terminal.keys("w", "r")
+    terminal.until(lambda shown: "✓ right" in shown and "logits" not in shown)
+    terminal.keys("C-t")
+    terminal.until(lambda shown: "● thorough" in shown and "passages read" in shown and "✓ right" in shown)
+    terminal.keys("C-r")
+    terminal.until(lambda shown: "Asked before" in shown and "boiler pressure" in shown)
+    terminal.keys("Escape")
+    terminal.until(lambda shown: "Asked before" not in shown)
     terminal.keys("Enter")
     terminal.until(lambda shown: "To the quote" in shown)
     terminal.keys("Escape")

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from textual.widgets import DataTable, Input, OptionList, Static
+from textual.app import App, ComposeResult
+from textual.widgets import Input, Static
 
 from docqa import DocQA, indexing
-from docqa.tui.screens.add_folder import AddFolderScreen
+from docqa.tui.screens.add_folder import AddFolderScreen, FolderTree
 from docqa.tui.screens.confirm import ConfirmScreen
 from docqa.tui.screens.document import DocumentScreen
 from docqa.tui.screens.indexing import IndexingScreen
@@ -32,8 +34,7 @@ def status(driver: Driver) -> str:
 
 
 def names(screen: LibraryScreen) -> list[str]:
-    table: DataTable[Any] = screen.query_one("#documents", DataTable)
-    return [str(table.get_row_at(row)[0]) for row in range(table.row_count)]
+    return [Path(row.item.path).name for row in screen.rows.items]
 
 
 def test_documents_are_listed_filtered_and_read(drive: Callable[..., None], sample: Path) -> None:
@@ -65,10 +66,13 @@ def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: P
     async def steps(driver: Driver) -> None:
         await open_library(driver)
         assert "1 file skipped" in status(driver)
-        await driver.press("s")
+        await driver.press("3")
         await driver.until(lambda: "broken.pdf" in driver.screen())
-        await driver.press("escape")
-        assert isinstance(driver.app.screen, LibraryScreen)
+        await driver.press("enter")
+        assert "broken.pdf: " in driver.notice
+        await driver.press("right")
+        await driver.until(lambda: "Health 1" in driver.screen())
+        assert "broken.pdf" in driver.screen()
 
     drive(sample, steps)
 
@@ -102,24 +106,24 @@ def test_a_folder_is_added_by_typing_and_completing(drive: Callable[..., None], 
         await open_library(driver)
         await driver.press("a")
         await driver.until(lambda: isinstance(driver.app.screen, AddFolderScreen))
-        line, folders = driver.app.screen.query_one(Input), driver.app.screen.query_one(OptionList)
+        line, tree = driver.app.screen.query_one(Input), driver.app.screen.query_one(FolderTree)
         line.value = str(tmp_path / "shelf" / "x")
         await driver.press("enter")
         assert "There is no" in driver.notice
         line.value = str(tmp_path / "shelf") + "/"
-        await driver.until(lambda: folders.option_count == 2)
+        await driver.until(lambda: [str(node.label) for node in tree.root.children] == ["letters", "lists"])
         await driver.press("tab")
-        assert line.value == str(tmp_path / "shelf" / "l")
-        await driver.press("e")
-        await driver.until(lambda: folders.option_count == 1)
-        await driver.press("tab")
-        assert line.value == str(tmp_path / "shelf" / "letters") + "/"
+        await driver.until(lambda: line.value == str(tmp_path / "shelf" / "l"))
+        await driver.press("e", "tab")
+        await driver.until(lambda: line.value == str(tmp_path / "shelf" / "letters") + "/")
         await driver.press("enter")
         await driver.until(lambda: isinstance(driver.app.screen, IndexingScreen))
         await driver.until(lambda: "Indexed" in driver.screen())
         assert "1 indexed" in driver.screen()
         await driver.press("enter")
         await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and "20 documents" in status(driver))
+        await driver.press("2")
+        await driver.until(lambda: "Folders 2" in driver.screen())
         await driver.press("escape")
         await driver.press(*"zeppelin")
         await driver.until(lambda: "zeppelin leaves at noon" in driver.screen())
@@ -127,21 +131,96 @@ def test_a_folder_is_added_by_typing_and_completing(drive: Callable[..., None], 
     drive(sample, steps)
 
 
-def test_choosing_a_folder_from_the_list(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
-    (tmp_path / "shelf" / "letters").mkdir(parents=True)
+def test_a_folder_is_chosen_in_the_tree(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
+    (tmp_path / "shelf" / "[red]letters" / "old").mkdir(parents=True)
 
     async def steps(driver: Driver) -> None:
         driver.app.action_add_folder(str(tmp_path / "shelf"))
         await driver.until(lambda: isinstance(driver.app.screen, AddFolderScreen))
-        folders = driver.app.screen.query_one(OptionList)
-        await driver.until(lambda: folders.option_count == 1)
-        await driver.press("down", "enter")
-        line = driver.app.screen.query_one(Input)
-        await driver.until(lambda: line.value == str(tmp_path / "shelf" / "letters") + "/")
+        tree, line = driver.app.screen.query_one(FolderTree), driver.app.screen.query_one(Input)
+        await driver.until(lambda: len(tree.root.children) == 1)
+        await driver.press("down", "j", "l")
+        await driver.until(lambda: "▸ old" in driver.screen())
+        assert "[red]letters" in driver.screen()
+        await driver.press("j")
+        await driver.until(lambda: line.value == str(tmp_path / "shelf" / "[red]letters" / "old") + "/")
+        await driver.press("h", "h", "k", "up")
+        await driver.until(lambda: driver.app.focused is line)
         await driver.press("escape")
         await driver.until(lambda: not isinstance(driver.app.screen, AddFolderScreen))
 
     drive(sample, steps)
+
+
+def test_changed_and_missing_files_are_marked_and_brought_up_to_date(
+    drive: Callable[..., None], indexed: Callable[..., Path], tmp_path: Path
+) -> None:
+    library = indexed(a__txt="one", b__txt="two", c__txt="three")
+    (tmp_path / "documents" / "a.txt").write_text("one, and more")
+    (tmp_path / "documents" / "b.txt").unlink()
+
+    async def steps(driver: Driver) -> None:
+        screen = await open_library(driver)
+        await driver.until(lambda: "2 changed or gone" in status(driver))
+        shown = driver.screen()
+        assert [word in shown for word in ("changed", "gone", "indexed")] == [True] * 3
+        await driver.press("u")
+        await driver.until(lambda: isinstance(driver.app.screen, IndexingScreen) and "Indexed" in driver.screen())
+        assert "1 removed" in driver.screen()
+        await driver.press("enter")
+        await driver.until(lambda: names(screen) == ["a.txt", "c.txt"] and "changed" not in status(driver))
+
+    drive(library, steps)
+
+
+def test_folders_are_listed_looked_into_and_removed(
+    drive: Callable[..., None], indexed: Callable[..., Path], tmp_path: Path
+) -> None:
+    library = indexed(a__txt="one", b__txt="two")
+
+    async def steps(driver: Driver) -> None:
+        screen = await open_library(driver)
+        await driver.press("l")
+        await driver.until(lambda: "there" in driver.screen())
+        await driver.press("enter")
+        await driver.until(lambda: screen.view == "documents" and names(screen) == ["a.txt", "b.txt"])
+        await driver.press("escape", "2", "delete")
+        await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+        assert "with 2 documents" in driver.screen()
+        await driver.press("y")
+        await driver.until(lambda: "0 documents" in status(driver))
+        assert (tmp_path / "documents" / "a.txt").exists()
+
+    drive(library, steps)
+
+
+def test_a_hundred_thousand_rows_are_drawn_one_screen_at_a_time() -> None:
+    from docqa.tui.widgets.row_list import RowList
+
+    drawn: list[int] = []
+
+    def draw(item: int, _width: int) -> list[tuple[str, str]]:
+        drawn.append(item)
+        return [(f"row {item}", "plain")]
+
+    class Rows(App[None]):
+        def compose(self) -> ComposeResult:
+            yield RowList[int](id="rows")
+
+    async def session() -> None:
+        async with Rows().run_test(size=(60, 20)) as pilot:
+            rows = pilot.app.query_one(RowList)
+            rows.show(range(100_000), draw, lambda _width: "header")
+            rows.focus()
+            await pilot.pause()
+            for key in ("G", "k", "pageup", "g", "pagedown", "j"):
+                await pilot.press(key)
+                text = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+                assert f"row {rows.cursor}" in text
+                assert "header" in text
+            assert len(set(drawn)) < 200
+
+    asyncio.run(session())
 
 
 def test_indexing_tells_what_it_skips(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:

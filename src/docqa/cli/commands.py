@@ -28,6 +28,7 @@ from docqa.cli.reader import narrate_reader
 from docqa.cli.reader import reader as reader_commands
 from docqa.cli.roots import roots
 from docqa.cli.train import train
+from docqa.cli.web import web
 from docqa.errors import UsageError
 from docqa.reader.choices import Device, Precision
 
@@ -255,6 +256,9 @@ def tui(context: click.Context, library: str | None, reader: str | None) -> None
 
 
 def _is_interactive() -> bool:
+    # In a browser's page there is no terminal, and textual says so to the application.
+    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
+        return True
     # The application draws on standard error.
     terminals = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     return terminals and os.environ.get("TERM") != "dumb"
@@ -272,5 +276,5 @@ def _questions_from_input() -> Iterable[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-for command in (roots, gold, eval_, calibrate, reader_commands, train, formats):
+for command in (roots, gold, eval_, calibrate, reader_commands, train, formats, web):
     docqa.add_command(command)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import shlex
 import subprocess
 from dataclasses import dataclass
 
 from textual.app import App, SuspendNotSupported
 from textual.notifications import SeverityLevel
 
+from docqa import desktop
+from docqa.citing import citation
 from docqa.display import one_line, printable
 from docqa.records import Source
-from docqa.tui.content import citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +24,69 @@ class Outcome:
     severity: SeverityLevel = "information"
 
 
-def tell(app: App[None], outcome: Outcome) -> None:
-    """Say what came of an action; text from documents stays text."""
-    app.notify(one_line(outcome.message), severity=outcome.severity, markup=False)
+def tell(app: App[None], outcome: Outcome | None) -> None:
+    """Say what came of an action, if there is anything to say; text from documents stays text."""
+    if outcome is not None:
+        app.notify(one_line(outcome.message), severity=outcome.severity, markup=False)
 
 
-def copy_quote(app: App[None], text: str) -> Outcome:
+def copy_quote(app: App[None], text: str) -> None:
     """Copy a quote, made printable: what is pasted into a terminal must not be able to command it."""
-    app.copy_to_clipboard(printable(text))
-    return Outcome("Quote copied")
+    _copy(app, printable(text), "Quote")
 
 
-def copy_citation(app: App[None], text: str, source: Source) -> Outcome:
+def copy_citation(app: App[None], text: str, source: Source) -> None:
     """Copy a quote with its source."""
-    app.copy_to_clipboard(citation(text, source))
-    return Outcome("Citation copied")
+    _copy(app, citation(text, source), "Citation")
+
+
+def _copy(app: App[None], text: str, what: str) -> None:
+    """Copy through the terminal, which works over SSH, and through the desktop, which works in every terminal."""
+    app.copy_to_clipboard(text)
+    app.run_worker(_copy_natively(app, text, what), group="clipboard", exclusive=True)
+
+
+async def _copy_natively(app: App[None], text: str, what: str) -> None:
+    taken = await asyncio.to_thread(desktop.copy, text)
+    how = "" if taken else " through the terminal; nothing arrives where it does not pass it on (OSC 52)"
+    tell(app, Outcome(f"{what} copied{how}"))
 
 
 def edit(app: App[None], source: Source, line: int | None, remark: str) -> Outcome | None:
     """Open a source's file in the person's editor at a line; None if there is nothing to tell afterwards."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor:
-        return Outcome("No editor: set EDITOR, for example EDITOR=vim, and start docqa again", "warning")
     if not os.path.isfile(source.path):
-        return Outcome(f"The file is gone: {source.path}", "error")
+        return _gone(source)
     if line is None:
-        return Outcome(f"Only text files open in an editor; this one is at {source.path}", "warning")
+        return Outcome("Only text files open in an editor; o opens this one in the system's viewer", "warning")
     try:
+        command = desktop.edit_command(source.path, line)
+        if command is None:
+            return Outcome("No editor: set EDITOR, for example EDITOR=vim, and start docqa again", "warning")
         with app.suspend():
-            done = subprocess.run([*shlex.split(editor), f"+{line}", source.path], check=False)  # noqa: S603 (theirs)
+            done = subprocess.run(command, check=False)  # noqa: S603 (the person's own editor)
     except SuspendNotSupported:
-        return Outcome("An editor cannot be opened from here", "error")
+        return Outcome("An editor cannot be opened from here; o opens the file in the system's viewer", "error")
     except (OSError, ValueError) as error:
-        return Outcome(f"{editor} could not be started: {error}", "error")
+        return Outcome(f"The editor could not be started ({error}); look at EDITOR", "error")
     if done.returncode:
-        return Outcome(f"{editor} ended with code {done.returncode}", "warning")
+        return Outcome(f"{command[0]} ended with code {done.returncode}", "warning")
     return Outcome(f"Note: {remark}; the line may have moved", "warning") if remark else None
+
+
+def view(source: Source, page: int | None, remark: str) -> Outcome:
+    """Open a source's file in the system's viewer, at a page where it can."""
+    if not os.path.isfile(source.path):
+        return _gone(source)
+    command = desktop.view_command(source.path, page)
+    if command is None:
+        return Outcome(f"No viewer: this machine has no desktop to open {source.path} on", "warning")
+    try:
+        desktop.start(command)
+    except OSError as error:
+        return Outcome(f"{command[0]} could not be started ({error.strerror or error})", "error")
+    note = f"; note: {remark}" if remark else ""
+    return Outcome(f"Opened in {os.path.basename(command[0])}{note}")
+
+
+def _gone(source: Source) -> Outcome:
+    return Outcome(f"The file is gone: {source.path}; its text is still here, Enter shows it", "error")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,15 +13,23 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import HelpPanel
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
+from docqa.history import Asked, History
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
+from docqa.records import Result
+from docqa.tui import preferences
+from docqa.tui.actions import Outcome, tell
+from docqa.tui.ascii import AsciiFilter, speaks_unicode
 from docqa.tui.engine_thread import EngineThread, PathLike
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.screens.ask import AskScreen
 from docqa.tui.themes import DARK, THEMES
+from docqa.tui.verdicts import Judgement
+from docqa.tui.widgets.question import QuestionInput
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -35,6 +46,7 @@ class DocqaApp(App[None]):
     """
 
     TITLE = "docqa"
+    NOTIFICATION_TIMEOUT = 3
     CSS_PATH = "styles.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (textual's own declaration)
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-tall")]  # noqa: RUF012
@@ -55,19 +67,31 @@ class DocqaApp(App[None]):
         super().__init__()
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK.name
+        chosen = preferences.load()
+        self.theme = chosen.theme if chosen.theme in self.available_themes else DARK.name
+        self.effort: Effort = next((each for each in EFFORTS if each == chosen.effort), DEFAULT_EFFORT)
+        self.history = History()
+        self.judgement = Judgement()
+        self.session: list[Result] = []
+        self.library = ""
+        self._line_filters = [] if speaks_unicode() else [AsciiFilter()]
         self.searcher = EngineThread(library)
         self.asker = EngineThread(library, reader=reader, precision=precision)
         self.shelf = EngineThread(library)
         self.writer = EngineThread(library)
         self.show_times = show_times
         self.reader_ready = False
+        self._told_of_history = False
         self.reader_status = ""
 
     @property
     def engines(self) -> tuple[EngineThread, ...]:
         """All four."""
         return self.searcher, self.asker, self.shelf, self.writer
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and one for a terminal that knows no more than ASCII."""
+        return [*super().get_line_filters(), *self._line_filters]
 
     def get_default_screen(self) -> Screen[None]:
         """Start by asking."""
@@ -85,16 +109,20 @@ class DocqaApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def on_unmount(self) -> None:
-        """Close the engines."""
+        """Close the engines, and keep what was chosen."""
+        preferences.save(preferences.Preferences(self.theme, self.effort))
         for engine in self.engines:
             engine.close()
 
     def _begin(self) -> None:
         self._greet()
         self._load_reader()
+        if self._line_filters:
+            tell(self, Outcome("This terminal shows ASCII only; LANG=C.UTF-8 would bring lines and accents", "warning"))
 
-    @work(exclusive=True, group="greet")
+    @work(exclusive=True, group="person")
     async def _greet(self) -> None:
+        self.library = os.fspath(await self.shelf.call(lambda engine: engine.library))
         if await self.shelf.call(_is_empty):
             from docqa.tui.screens.welcome import WelcomeScreen
 
@@ -103,7 +131,17 @@ class DocqaApp(App[None]):
                 self.action_add_folder()
             elif choice == "sample":
                 self.action_sample()
+        else:
+            await self._remember()
         self.library_changed()
+
+    async def _remember(self) -> None:
+        """Bring earlier questions back; the last one into the line."""
+        entries = await asyncio.to_thread(self.history.entries)
+        mine = [asked.question for asked in reversed(entries) if asked.library == self.library]
+        self.ask_screen.query_one(QuestionInput).recall(mine)
+        if mine:
+            self.ask_screen.restore(mine[-1])
 
     @work(exclusive=True, group="reader")
     async def _load_reader(self) -> None:
@@ -120,6 +158,44 @@ class DocqaApp(App[None]):
         earlier, self.reader_status = self.reader_status, status
         self.ask_screen.reader_news(earlier)
 
+    # --- what was asked
+
+    def keep(self, result: Result) -> None:
+        """Keep a result for this session's export, and its question for the sessions to come."""
+        self.session.append(result)
+        best = result.answers[0] if result.answers else None
+        self._write_history(
+            Asked(
+                result.question,
+                result.library,
+                time.time(),
+                best.text if best else None,
+                best.confidence if best else None,
+            )
+        )
+
+    @work(group="history")
+    async def _write_history(self, asked: Asked) -> None:
+        try:
+            await asyncio.to_thread(self.history.add, asked)
+        except DocqaError as error:
+            if not self._told_of_history:
+                self._told_of_history = True
+                tell(self, Outcome(str(error), "warning"))
+
+    @work(group="person")
+    async def export_session(self) -> None:
+        """Write this session's questions and answers to a Markdown file, where the person says."""
+        from docqa.citing import session_as_markdown
+        from docqa.tui.screens.save import SaveScreen
+
+        if not self.session:
+            tell(self, Outcome("Nothing has been asked yet; ask first, then export", "warning"))
+            return
+        markdown = session_as_markdown(self.session, self.judgement.said, "Asked of my documents")
+        if (path := await self.push_screen_wait(SaveScreen(markdown))) is not None:
+            tell(self, Outcome(f"Written: {path}"))
+
     # --- the library
 
     def library_changed(self) -> None:
@@ -128,27 +204,35 @@ class DocqaApp(App[None]):
             if screen.is_running:
                 screen.post_message(LibraryChanged())
 
-    @work
+    @work(group="person")
     async def action_add_folder(self, beginning: str | None = None) -> None:
         """Choose a folder and index it."""
         from docqa.tui.screens.add_folder import AddFolderScreen
 
         if path := await self.push_screen_wait(AddFolderScreen(beginning)):
-            await self._index(path)
+            await self._index([path])
 
-    @work
+    @work(group="person")
+    async def update_library(self, paths: Sequence[str] | None) -> None:
+        """Look for changes in folders, None: in all that the library is kept current with."""
+        await self._index(paths)
+
+    @work(group="person")
     async def action_sample(self) -> None:
         """Open the sample library, which is kept apart from the person's own."""
         if (folder := sample_folder()) is not None:
             own = await self.shelf.call(lambda engine: engine.library)
             for engine in self.engines:
                 engine.move(own.with_name(SAMPLE_LIBRARY))
-            await self._index(str(folder), close_when_done=True)
+            self.judgement.forget()
+            self.library = os.fspath(own.with_name(SAMPLE_LIBRARY))
+            await self._index([str(folder)], close_when_done=True)
+            await self._remember()
 
-    async def _index(self, path: str, *, close_when_done: bool = False) -> None:
+    async def _index(self, paths: Sequence[str] | None, *, close_when_done: bool = False) -> None:
         from docqa.tui.screens.indexing import IndexingScreen
 
-        await self.push_screen_wait(IndexingScreen([path], close_when_done=close_when_done))
+        await self.push_screen_wait(IndexingScreen(paths, close_when_done=close_when_done))
         self.library_changed()
 
     # --- habits
@@ -162,7 +246,8 @@ class DocqaApp(App[None]):
 
     def action_help(self) -> None:
         """Show or hide the panel that explains the focused widget and its keys."""
-        if self.screen.query(HelpPanel):
+        # By its name: the class brings a parser of Markdown along, which the first frame need not wait for.
+        if self.screen.query("HelpPanel"):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
@@ -177,6 +262,9 @@ class DocqaApp(App[None]):
                 told = f"{method.__doc__} Key: {self.get_key_display(binding)}"
                 yield SystemCommand(binding.description, told, partial(screen.run_action, action))
         yield SystemCommand("Library", "See, add and remove documents", self.action_library)
+        yield SystemCommand(
+            "Update", "Look for changes in all folders of the library", partial(self.update_library, None)
+        )
         yield SystemCommand("Add folder", "Choose a folder and index it", self.action_add_folder)
         if sample_folder() is not None:
             yield SystemCommand("Sample library", "Open the sample library that came with docqa", self.action_sample)

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.cells import cell_len
 from textual.content import Content
 
+from docqa.citing import page_or_line
 from docqa.display import one_line
 from docqa.records import Answer, Document, Match, ReaderInfo, Result, Source
 
@@ -20,16 +21,24 @@ QUIET = "dim"
 _WORD = re.compile(r"[^\W_]+")
 
 
-def answer_row(answer: Answer) -> Content:
-    """An answer in two lines: the quote; confidence and place."""
+def answer_row(answer: Answer, right: bool | None = None) -> Content:
+    """An answer in two lines: the quote; confidence, what the person said of it, and place."""
     more = len(answer.sources) - 1
     return Content.assemble(
         (one_line(answer.text), "bold"),
         "\n",
         confidence(answer.confidence),
+        verdict(right),
         ("  " + brief_place(answer.sources[0]), QUIET),
         (f"  +{more} more" if more else "", QUIET),
     )
+
+
+def verdict(right: bool | None) -> Content:
+    """What a person said of an answer, if anything."""
+    if right is None:
+        return Content("")
+    return Content.styled("  ✓ right", "$text-success") if right else Content.styled("  ✗ wrong", "$text-error")
 
 
 def match_row(match: Match, terms: frozenset[str]) -> Content:
@@ -43,20 +52,18 @@ def match_row(match: Match, terms: frozenset[str]) -> Content:
 
 def confidence(share: float) -> Content:
     """A share of 1 as a bar and a number."""
-    filled = round(share * BAR_CELLS)
-    return Content.assemble(("━" * filled, "$success"), ("─" * (BAR_CELLS - filled), "dim"), f" {share:4.0%}")
+    return Content.assemble(bar(share, BAR_CELLS), f" {share:4.0%}")
+
+
+def bar(share: float, cells: int, colour: str = "$success") -> Content:
+    """A share of 1 as a bar of so many cells."""
+    filled = round(min(1.0, max(0.0, share)) * cells)
+    return Content.assemble(("━" * filled, colour), ("─" * (cells - filled), QUIET))
 
 
 def brief_place(source: Source) -> str:
     """Page or line, which must not be cut off, and file name, which may be."""
     return "  ".join(filter(None, (page_or_line(source), one_line(Path(source.path).name))))
-
-
-def page_or_line(source: Source) -> str:
-    """Where in the file a source stands: the page, or else the line, or else nothing."""
-    if source.page is not None:
-        return f"page {source.page}"
-    return f"line {source.line}" if source.line is not None else ""
 
 
 def source_header(source: Source, remark: str) -> Content:
@@ -93,22 +100,16 @@ def shortened_path(path: str | os.PathLike[str]) -> str:
     return one_line(name)
 
 
-def citation(answer_text: str, source: Source) -> str:
-    """A quote with its source, as one would paste it."""
-    return f"“{one_line(answer_text)}” ({', '.join(filter(None, (one_line(source.path), page_or_line(source))))})"
-
-
 def reader_name(reader: ReaderInfo) -> str:
     """The reader's name and arithmetic."""
     return one_line(f"{reader.name} {reader.precision}")
 
 
 def outcome(result: Result, *, times: bool) -> str:
-    """How a question was answered, for the status line."""
-    took = (
-        f"{result.timing_ms.total:,.0f} ms (search {result.timing_ms.retrieve:,.0f}, read {result.timing_ms.read:,.0f})"
-    )
-    return "  ·  ".join([*([took] if times else []), reader_name(result.reader)])
+    """How a question was answered, for the status line: the time first, which the dial beside it trades for."""
+    timing, read = result.timing_ms, f"{result.reader.passages} passages read"
+    took = [f"{timing.total:,.0f} ms", f"search {timing.retrieve:,.0f}, read {timing.read:,.0f}"] if times else []
+    return "  ·  ".join([*took[:1], read, reader_name(result.reader), *took[1:]])
 
 
 _FORMATS = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from docqa import files
 from docqa.records import Document, FileState, Mark, Source
+from docqa.tui.looks import MARKDOWN, Looks, looks
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -36,6 +36,7 @@ class DocumentText:
     start: int
     marks: tuple[Mark, ...]
     remark: str
+    looks: Looks = field(default_factory=dict)
 
     @cached_property
     def line_marks(self) -> list[Mark]:
@@ -46,6 +47,11 @@ class DocumentText:
     def pages(self) -> list[Mark]:
         """The marks that tell pages, by start."""
         return [mark for mark in self.marks if mark.kind == "page"]
+
+    @cached_property
+    def headings(self) -> list[Mark]:
+        """The marks that tell headings, by start."""
+        return [mark for mark in self.marks if mark.kind == "heading"]
 
     def page_at(self, position: int) -> str | None:
         """The page that holds a character of the document."""
@@ -69,8 +75,15 @@ def excerpt(engine: DocQA, source: Source) -> DocumentText:
 
 
 def _load(engine: DocQA, path: str, start: int, end: int) -> DocumentText:
+    from docqa import files
+
     found = engine.stretch(path, start, end)
-    return DocumentText(found.document, found.text, start, found.marks, _REMARKS[files.state(found.document)])
+    document = found.document
+    text = whole_text = found.text
+    if document.media_type == MARKDOWN and len(text) < document.characters:
+        whole_text = engine.text(path)
+    seen = looks(document, text, start, found.marks, whole_text)
+    return DocumentText(document, text, start, found.marks, _REMARKS[files.state(document)], seen)
 
 
 def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
@@ -80,4 +93,4 @@ def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:
     torn = found.start + high < found.document.characters
     if torn and (newline := found.text.rfind("\n", source.end - found.start)) >= 0:
         high = newline
-    return DocumentText(found.document, found.text[low:high], found.start + low, found.marks, found.remark)
+    return replace(found, text=found.text[low:high], start=found.start + low)

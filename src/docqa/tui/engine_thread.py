@@ -31,6 +31,7 @@ class EngineThread:
         self._reader = reader
         self._precision: Precision = precision
         self._engine: DocQA | None = None
+        self._file: tuple[int, int] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="docqa")
 
     async def call(self, work: Callable[[DocQA], T]) -> T:
@@ -73,7 +74,19 @@ class EngineThread:
             from docqa.engine import DocQA
 
             self._engine = DocQA(self._library, reader=self._reader, precision=self._precision)
+        self._notice_another_file(self._engine)
         return work(self._engine)
+
+    def _notice_another_file(self, engine: DocQA) -> None:
+        """Open the library anew if its file has gone or is another: an open file outlives its name."""
+        try:
+            status = os.stat(engine.library)
+            file = (status.st_dev, status.st_ino)
+        except OSError:
+            file = None
+        if file != self._file and self._file is not None:
+            engine.close()
+        self._file = file
 
 
 def _gather(generator: Generator[T], seconds: float) -> list[T]:

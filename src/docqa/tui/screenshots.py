@@ -11,33 +11,54 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Input
+from textual.worker import Worker
 
 from docqa.tui.app import DocqaApp, sample_folder
+from docqa.tui.themes import DARK, LIGHT
 
 SIZE = (110, 32)
 QUESTION = "How often should the ignition electrodes be replaced?"
+# What nothing in the sample library tells.
+ABSENT = "Who brings the zeppelin to the moon?"
 
 
-async def take(folder: Path, *, size: tuple[int, int] = SIZE) -> list[Path]:
-    """Write the pictures into a folder and return their paths."""
+async def take(
+    folder: Path, *, size: tuple[int, int] = SIZE, reader: str | os.PathLike[str] | None = None
+) -> list[Path]:
+    """Write the pictures into a folder and return their paths; `reader` is the shipped one unless another is named."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: list[Path] = []
-    home, sample = os.environ.get("HOME", ""), sample_folder()
+    sample = sample_folder()
     assert sample is not None
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["HOME"] = os.path.realpath(scratch)
-        documents = Path(shutil.copytree(sample, Path.home() / "Documents"))
-        app = DocqaApp(Path.home() / "library.docqa", precision="float32", show_times=False)
-        try:
+        home = Path(os.path.realpath(scratch))
+        with _environment(HOME=str(home), DOCQA_STATE=str(home / "state")):
+            documents = Path(shutil.copytree(sample, home / "Documents"))
+            app = DocqaApp(home / "library.docqa", reader=reader, precision="float32", show_times=False)
             async with app.run_test(size=size, notifications=True) as pilot:
                 await _tour(app, pilot, documents, folder, taken)
-        finally:
-            os.environ["HOME"] = home
     return taken
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    earlier = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in earlier.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path, taken: list[Path]) -> None:
@@ -56,10 +77,19 @@ async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path
     await picture("search")
     await pilot.press("ctrl+u", *_keys(QUESTION), "enter")
     await picture("answers")
-    await pilot.press("enter")
+    app.theme = LIGHT.name
+    await picture("light")
+    app.theme = DARK.name
+    await pilot.press("w")
+    await picture("why")
+    await pilot.press("w", "enter")
     await picture("document")
     await pilot.press("escape", "ctrl+l")
     await picture("library")
+    await pilot.press("escape", "escape", "ctrl+u", *_keys(ABSENT), "enter")
+    await picture("absent")
+    await pilot.press("ctrl+r")
+    await picture("history")
     await pilot.press("escape", "ctrl+p")
     await picture("commands")
     await pilot.press("escape")
@@ -69,15 +99,13 @@ async def settled(pilot: Pilot[None]) -> None:
     """Wait until timers have fired and nothing is being searched, read or drawn any more."""
     for _ in range(2):
         await pilot.pause(0.15)
-        while any(
-            worker.is_running and worker.group != "greet" for worker in pilot.app.workers if not _waits(worker.name)
-        ):
+        while any(worker.is_running and not _waits(worker) for worker in pilot.app.workers):
             await pilot.pause(0.05)
 
 
-def _waits(worker: str) -> bool:
-    """Whether a worker waits for the person, not for the machine."""
-    return worker in ("action_add_folder", "action_sample", "action_remove", "_greet")
+def _waits(worker: Worker[Any]) -> bool:
+    """Whether a worker waits for somebody to do something; a tree of folders always does."""
+    return worker.group == "person" or worker.name == "_loader"
 
 
 def _keys(text: str) -> list[str]:

@@ -13,25 +13,32 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
+from docqa.citing import quoted
 from docqa.display import counted, one_line, worth_showing
 from docqa.errors import DocqaError, ReaderError, UsageError
 from docqa.events import Answered, AnswersImproved, CandidatesFound
+from docqa.reader.lengths import EFFORTS
 from docqa.records import Answer, Candidate, Match, Result, Source
 from docqa.tui import actions
-from docqa.tui.content import answer_row, match_row, outcome
+from docqa.tui.content import answer_row, bar, match_row, outcome, verdict
 from docqa.tui.documents import DocumentText, excerpt
 from docqa.tui.messages import Item, ItemChosen, ItemOpened, LibraryChanged
+from docqa.tui.verdicts import Judgement
+from docqa.tui.widgets.chips import Chip, Chips
+from docqa.tui.widgets.choice_line import ChoiceLine
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.question import QuestionInput
 from docqa.tui.widgets.results import Results
 from docqa.tui.widgets.source_pane import SourcePane
 from docqa.tui.widgets.text_view import TextView
+from docqa.tui.widgets.why import WhyPanel
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -40,17 +47,24 @@ if TYPE_CHECKING:
 # Shorter than the time between two keys of a fast typist, longer than that between two of a pasted text.
 SEARCH_DELAY_S = 0.06
 PASSAGES = 10
+PROGRESS_CELLS = 10
 
 
 class AskScreen(Screen[None]):
     """Ask, and read where the answer stands.
 
-    Type: the passages that match appear at once. **Enter** lets the reader find the answer in them.
+    Type: the passages that match appear at once. **Enter** lets the reader find the answer in them;
+    **ctrl+t** turns the dial from fast to thorough.
+
     With the answers in focus: **n** and **p** go through the places where an answer stands, **Enter** opens
-    the document there, **y** copies the quote, **Y** the quote with its source, **e** opens your editor.
+    the document there, **w** tells why. **y** copies the quote, **Y** the quote with its source, **e** opens
+    your editor at the line, **o** the system's viewer at the page. **r** and **x** mark an answer right or
+    wrong, **u** takes that back; `docqa calibrate` learns from it.
 
     In a question, `in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed
-    since; `"exact phrase"` must occur, `-word` must not.
+    since; `"exact phrase"` must occur, `-word` must not. They show as chips, which **Tab** reaches.
+
+    **ctrl+p** finds every action by its name, **ctrl+s** writes this session to a file.
     """
 
     app: DocqaApp
@@ -59,10 +73,18 @@ class AskScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "source(1)", "Next source"),
         Binding("p", "source(-1)", "Previous source", show=False),
+        Binding("w", "why", "Why"),
+        Binding("r", "judge(True)", "Right"),
+        Binding("x", "judge(False)", "Wrong"),
+        Binding("u", "take_back", "Undo"),
         Binding("y", "copy_quote", "Copy"),
         Binding("Y", "copy_citation", "Copy citation", show=False),
         Binding("e", "edit", "Editor"),
+        Binding("o", "view", "Viewer"),
         Binding("slash,escape", "question", "Question", show=False),
+        Binding("ctrl+t,f2", "effort", "Effort", key_display="^t"),
+        Binding("ctrl+r", "history", "History", show=False),
+        Binding("ctrl+s", "export", "Export", show=False),
         Binding("ctrl+l", "app.library", "Library"),
     ]
 
@@ -72,17 +94,23 @@ class AskScreen(Screen[None]):
         self._terms: frozenset[str] = frozenset()
         self._source_number = 0
         self._source_text: DocumentText | None = None
+        self._result: Result | None = None
 
     def compose(self) -> ComposeResult:
         """The question on top, results and source below it."""
         yield Static(id="title", markup=False)
         yield QuestionInput()
+        yield Chips()
         yield Notice()
         with Container(id="body"):
-            yield Results()
+            with Vertical(id="found"):
+                yield Results()
+                yield WhyPanel()
             yield SourcePane(id="source")
-        yield Static(id="status", markup=False)
-        yield Footer()
+        with Horizontal(id="bar"):
+            yield Static(id="status", markup=False)
+            yield ChoiceLine({effort: effort for effort in EFFORTS}, self.app.effort, id="dial")
+        yield Keys()
 
     def on_mount(self) -> None:
         """Start with the cursor in the line."""
@@ -96,9 +124,12 @@ class AskScreen(Screen[None]):
     def look_again(self) -> None:
         """Show what the library now holds, and search it anew; answers stay, for they were asked for."""
         self._count()
-        asking = any(worker.group == "ask" and worker.is_running for worker in self.workers if worker.node is self)
-        if not asking and self.query_one(Results).border_title != "Answers":
+        if not self._asking and self._result is None:
             self._search_now()
+
+    @property
+    def _asking(self) -> bool:
+        return any(worker.group == "ask" and worker.is_running for worker in self.workers if worker.node is self)
 
     @work(exclusive=True, group="count")
     async def _count(self) -> None:
@@ -115,18 +146,34 @@ class AskScreen(Screen[None]):
     # --- searching while typing
 
     @on(Input.Changed, "#question")
-    def typed(self) -> None:
+    async def typed(self, event: Input.Changed) -> None:
         """Search when the fingers rest."""
         self.workers.cancel_group(self, "ask")
+        await self.query_one(Chips).show(event.value)
         if self._delay is not None:
             self._delay.stop()
-        self._delay = self.set_timer(SEARCH_DELAY_S, self._search_now)
+        if self._result is None or self._result.question != event.value.strip():
+            self._delay = self.set_timer(SEARCH_DELAY_S, self._search_now)
+
+    @on(Chip.TakenOff)
+    def take_off(self, event: Chip.TakenOff) -> None:
+        """Take a filter off the question, and ask anew if it had been asked."""
+        from docqa.questions import without
+
+        line = self.query_one(QuestionInput)
+        rest = without(line.value, event.restriction)
+        if self._result is not None:
+            self.ask(rest)
+        else:
+            line.value = rest
+        line.focus()
 
     def _search_now(self) -> None:
         self._search(self.query_one(QuestionInput).value.strip())
 
     @work(exclusive=True, group="search")
     async def _search(self, question: str) -> None:
+        self._result = None
         if not question:
             self._show((), "Passages", "")
             return
@@ -148,9 +195,28 @@ class AskScreen(Screen[None]):
     @on(Input.Submitted, "#question")
     def submitted(self, event: Input.Submitted) -> None:
         """Have the question read."""
+        self._submit(event.value)
+
+    def ask(self, question: str) -> None:
+        """Put a question into the line and have it read."""
+        line = self.query_one(QuestionInput)
+        with line.prevent(Input.Changed):
+            line.value = question
+        line.cursor_position = len(question)
+        self.call_later(self.query_one(Chips).show, question)
+        self._submit(question)
+
+    def restore(self, question: str) -> None:
+        """Bring a question of an earlier session back, selected, so that typing replaces it."""
+        line = self.query_one(QuestionInput)
+        if not line.value:
+            line.value = question
+            self.call_after_refresh(line.select_all)
+
+    def _submit(self, value: str) -> None:
         if self._delay is not None:
             self._delay.stop()
-        if question := event.value.strip():
+        if question := value.strip():
             self.workers.cancel_group(self, "search")
             self.query_one(QuestionInput).remember(question)
             self._ask(question)
@@ -158,58 +224,77 @@ class AskScreen(Screen[None]):
     @work(exclusive=True, group="ask")
     async def _ask(self, question: str) -> None:
         self.say("Searching…" if self.app.reader_ready else "Loading the reader…")
+        self._result, effort = None, self.app.effort
         try:
             self._terms = await self.app.searcher.call(lambda _: _terms(question))
-            async with aclosing(self.app.asker.stream(lambda engine: engine.ask_events(question))) as steps:
+            steps = self.app.asker.stream(lambda engine: engine.ask_events(question, effort=effort, explain=True))
+            async with aclosing(steps):
                 async for step in steps:
                     for event in step:
-                        match event:
-                            case CandidatesFound(candidates):
-                                self._show_candidates(candidates)
-                            case AnswersImproved(answers, read, passages):
-                                self._show(
-                                    worth_showing(answers), "Answers", f"Read {read} of {counted(passages, 'passage')}…"
-                                )
-                            case Answered(result):
-                                self._show_result(result)
+                        await self._take(event)
         except DocqaError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 (whatever befalls the reader, the question must not be lost)
             self._fail(ReaderError(f"The reader failed ({type(error).__name__}: {error}); ask again"))
 
+    async def _take(self, event: CandidatesFound | AnswersImproved | Answered) -> None:
+        match event:
+            case CandidatesFound(candidates):
+                self._show_candidates(candidates)
+            case AnswersImproved(answers, read, passages):
+                if answers:
+                    self._show(worth_showing(answers), "Answers", "")
+                self._progress(read, passages)
+            case Answered(result):
+                await self._judgement.load(self.app.shelf, result.question)
+                self._show_result(result)
+                self.app.keep(result)
+
     def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
-        reading = "Reading" if self.app.reader_ready else "Loading the reader, then reading"
-        told = f"{reading} {counted(len(candidates), 'passage')}…" if candidates else ""
-        self._show(tuple(map(_match, candidates)), "Passages", told)
+        self._show(tuple(map(_match, candidates)), "Passages", "")
+        if candidates:
+            self._progress(0, len(candidates))
+
+    def _progress(self, read: int, passages: int) -> None:
+        """Tell how far reading has come, in words and as a bar."""
+        doing = "Reading" if self.app.reader_ready else "Loading the reader, then reading"
+        self.say(f"{doing} {counted(passages, 'passage')}…" if not read else f"Read {read} of {passages} passages…")
+        self.query_one(Results).border_subtitle = bar(read / passages, PROGRESS_CELLS, "$text-accent").markup
 
     def _show_result(self, result: Result) -> None:
+        self._result = result
         items: tuple[Item, ...] = worth_showing(result.answers) or result.passages
         title = "Answers" if result.answers else "Closest passages" if result.passages else "Passages"
         self._show(items, title, outcome(result, times=self.app.show_times))
         if not result.answers:
-            closest = (
-                "These passages come closest." if result.passages else "No passage shares a word with the question."
-            )
-            self.query_one(Notice).tell(f"Not in your documents. {closest}", "warning")
+            self._tell_absence(result)
         elif result.notices:
             self.query_one(Notice).tell("; ".join(result.notices), "information")
         if items:
             self.query_one(Results).focus()
 
+    def _tell_absence(self, result: Result) -> None:
+        closest = "These passages come closest." if result.passages else "No passage shares a word with the question."
+        said = verdict(self._judgement.of(None)).plain
+        self.query_one(Notice).tell("  ".join([f"Not in your documents. {closest}{said}", *result.notices]), "warning")
+
     def _fail(self, error: DocqaError) -> None:
         """Tell what is the matter; the question stays where it is."""
         self.say("")
+        self.query_one(Results).border_subtitle = ""
         self.query_one(Notice).tell(str(error))
 
     def _show(self, items: tuple[Item, ...], title: str, status: str) -> None:
         self.query_one(Notice).clear()
         results = self.query_one(Results)
-        results.border_title = title
+        results.border_title, results.border_subtitle = title, ""
         results.show(items, [self._row(item) for item in items])
         self.say(status)
 
     def _row(self, item: Item) -> Content:
-        return answer_row(item) if isinstance(item, Answer) else match_row(item, self._terms)
+        if isinstance(item, Answer):
+            return answer_row(item, self._judgement.of(item.text) if self._result is not None else None)
+        return match_row(item, self._terms)
 
     def say(self, status: str) -> None:
         """Write the status line; without news it tells how the reader is."""
@@ -232,6 +317,7 @@ class AskScreen(Screen[None]):
             self.query_one(SourcePane).clear()
         else:
             self._show_source()
+        self.query_one(WhyPanel).explain(event.item, self._terms)
         self.refresh_bindings()
 
     @property
@@ -268,12 +354,19 @@ class AskScreen(Screen[None]):
 
     # --- actions
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the item under the cursor."""
         if action == "source":
             return len(self.sources) > 1
-        if action in ("copy_quote", "copy_citation", "edit"):
+        if action == "edit":
+            return self.source is not None and self.source.line is not None
+        if action in ("copy_quote", "copy_citation", "view", "why"):
             return self.source is not None
+        if action == "judge":
+            # That an answer is missing can be right; what would be right instead, only its text could say.
+            return self._result is not None and (bool(self._result.answers) or parameters == (True,))
+        if action == "take_back":
+            return bool(self._judgement)
         return True
 
     def action_question(self) -> None:
@@ -288,29 +381,102 @@ class AskScreen(Screen[None]):
             self._source_number = (self._source_number + step) % len(self.sources)
             self._show_source()
 
+    def action_why(self) -> None:
+        """Show or hide why the chosen answer stands where it does."""
+        self.query_one("#body").toggle_class("-why")
+
+    def action_effort(self) -> None:
+        """Turn the dial: fast, balanced, thorough."""
+        self.query_one("#dial", ChoiceLine).step(1)
+
+    @on(ChoiceLine.Chosen, "#dial")
+    def effort_turned(self, event: ChoiceLine.Chosen) -> None:
+        """Ask anew with the chosen effort, if there is an answer to be had anew."""
+        self.app.effort = next(effort for effort in EFFORTS if effort == event.key)
+        if self._asking or self._result is not None:
+            self._submit(self.query_one(QuestionInput).value)
+
     def action_copy_quote(self) -> None:
         """Copy the quote, or the passage."""
-        if text := self._quoted():
-            actions.tell(self.app, actions.copy_quote(self.app, text))
+        if self.source is not None:
+            actions.copy_quote(self.app, quoted(self.source))
 
     def action_copy_citation(self) -> None:
         """Copy the quote with its source."""
-        if self.source is not None and (text := self._quoted()):
-            actions.tell(self.app, actions.copy_citation(self.app, text, self.source))
-
-    def _quoted(self) -> str:
-        """The words of the shown source itself, which may differ in case from the answer's first."""
-        source = self.source
-        return (
-            "" if source is None else source.context[source.start - source.context_start :][: source.end - source.start]
-        )
+        if self.source is not None:
+            actions.copy_citation(self.app, quoted(self.source), self.source)
 
     def action_edit(self) -> None:
         """Open the source's file in the person's editor."""
         if self.source is not None:
-            remark = self._source_text.remark if self._source_text else ""
-            if done := actions.edit(self.app, self.source, self.source.line, remark):
-                actions.tell(self.app, done)
+            actions.tell(self.app, actions.edit(self.app, self.source, self.source.line, self._remark))
+
+    def action_view(self) -> None:
+        """Open the source's file in the system's viewer, at the page."""
+        if self.source is not None:
+            actions.tell(self.app, actions.view(self.source, self.source.page, self._remark))
+
+    @property
+    def _remark(self) -> str:
+        return self._source_text.remark if self._source_text else ""
+
+    @work(group="person")
+    async def action_history(self) -> None:
+        """Search the questions asked before, and ask one again."""
+        from docqa.tui.screens.history import HistoryScreen
+
+        screen = HistoryScreen(self.app.history, str(self.app.library), show_times=self.app.show_times)
+        if (asked := await self.app.push_screen_wait(screen)) is not None:
+            self.ask(asked.question)
+
+    def action_export(self) -> None:
+        """Write this session's questions and answers to a Markdown file."""
+        self.app.export_session()
+
+    # --- right or wrong
+
+    @property
+    def _judgement(self) -> Judgement:
+        return self.app.judgement
+
+    def action_judge(self, right: bool) -> None:
+        """Mark the chosen answer as right or wrong; it goes to the gold set."""
+        if self._result is not None:
+            chosen = self.query_one(Results).chosen
+            self._judge(self._result.question, chosen if isinstance(chosen, Answer) else None, right)
+
+    def action_take_back(self) -> None:
+        """Take the last mark back."""
+        self._take_back()
+
+    @work(group="judge")
+    async def _judge(self, question: str, answer: Answer | None, right: bool) -> None:
+        try:
+            await self._judgement.say(self.app.writer, question, answer, right, self._source_number)
+        except DocqaError as error:
+            self.query_one(Notice).tell(str(error))
+            return
+        self._redraw_rows()
+        actions.tell(self.app, actions.Outcome(f"Marked {'right' if right else 'wrong'}; u takes it back"))
+
+    @work(group="judge")
+    async def _take_back(self) -> None:
+        try:
+            await self._judgement.take_back(self.app.writer)
+        except DocqaError as error:
+            self.query_one(Notice).tell(str(error))
+            return
+        self._redraw_rows()
+        actions.tell(self.app, actions.Outcome("Taken back"))
+
+    def _redraw_rows(self) -> None:
+        results = self.query_one(Results)
+        results.redraw([self._row(item) for item in results.items])
+        if self._result is not None and not self._result.answers:
+            self._tell_absence(self._result)
+        self.refresh_bindings()
+
+    # --- the document
 
     @on(ItemOpened)
     def open_document(self, event: ItemOpened) -> None:
@@ -338,7 +504,6 @@ def _terms(question: str) -> frozenset[str]:
 
 
 def _match(candidate: Candidate) -> Match:
-    from docqa.answers import source
+    from docqa.asking import match
 
-    whole = (0, len(candidate.passage.text))
-    return Match(source(candidate.passage, whole, whole), candidate.score)
+    return match(candidate)

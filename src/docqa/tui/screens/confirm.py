@@ -10,7 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
+
+from docqa.tui.widgets.keys import Keys
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -31,7 +33,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="box -small"):
             text = Content.assemble((self._question, "bold"), "\n\n", (self._explanation, "dim"))
             yield Static(text, markup=False)
-        yield Footer()
+        yield Keys()
 
     def action_answer(self, yes: bool) -> None:
         """Answer."""

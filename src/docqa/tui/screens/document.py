@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
@@ -22,6 +23,8 @@ from docqa.records import Source
 from docqa.tui import actions
 from docqa.tui.content import folder
 from docqa.tui.documents import DocumentText, whole
+from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
 from docqa.tui.widgets.text_view import Bounds, TextView
 
@@ -34,8 +37,11 @@ MATCHES = 10_000
 class DocumentScreen(Screen[None]):
     """Read a document.
 
-    **/** finds, **n** and **N** go to the next and the previous match, **g** and **G** to the beginning and
-    the end, **o** goes to a page where the document has pages, **t** back to the quote. **Escape** closes.
+    **/** finds, **n** and **N** go to the next and the previous match. **g** and **G** go to the beginning and
+    the end, **:** to a page or a line, **c** shows the contents, **t** goes back to the quote.
+
+    **y** copies the quote, **Y** the quote with its source, **e** opens your editor at the line in view, **o**
+    the system's viewer at the page. **Escape** closes.
     """
 
     app: DocqaApp
@@ -47,11 +53,13 @@ class DocumentScreen(Screen[None]):
         Binding("slash", "find", "Find"),
         Binding("n", "match(1)", "Next match"),
         Binding("N", "match(-1)", "Previous match", show=False),
-        Binding("o", "page", "Page"),
+        Binding("c", "contents", "Contents"),
+        Binding("colon", "go_to", "Go to", key_display=":"),
         Binding("t", "quote", "To the quote"),
         Binding("y", "copy_quote", "Copy quote", show=False),
         Binding("Y", "copy_citation", "Copy citation", show=False),
         Binding("e", "edit", "Editor"),
+        Binding("o", "view", "Viewer"),
     ]
 
     def __init__(self, path: str, *, quote: Bounds | None = None, at: int = 0) -> None:
@@ -70,10 +78,11 @@ class DocumentScreen(Screen[None]):
         )
         yield Notice()
         yield TextView(id="document-text")
-        yield Input(id="find", placeholder="Find…", classes="-hidden")
-        yield Input(id="page", placeholder="Page…", classes="-hidden", restrict=r"[0-9]*")
-        yield Static(id="document-place", markup=False)
-        yield Footer()
+        yield Line(id="find", placeholder="Find…", classes="-hidden")
+        yield Line(id="place", classes="-hidden", restrict=r"[0-9]*")
+        with Horizontal(id="bar"):
+            yield Static(id="document-place", markup=False)
+        yield Keys()
 
     @property
     def view(self) -> TextView:
@@ -163,28 +172,48 @@ class DocumentScreen(Screen[None]):
         self.view.mark(self._matches, None if self._current is None else self._matches[self._current])
         self.tell_place()
 
-    # --- pages
+    # --- pages, lines, headings
 
-    def action_page(self) -> None:
-        """Open the line for a page's number."""
-        self._open_line("#page")
+    def action_go_to(self) -> None:
+        """Open the line for a page's or a line's number."""
+        document = self.view.document
+        what = "Page" if document is not None and document.pages else "Line"
+        self.query_one("#place", Input).placeholder = f"{what}…"
+        self._open_line("#place")
 
-    @on(Input.Submitted, "#page")
-    def go_to_page(self, event: Input.Submitted) -> None:
-        """Go to the page that was typed, or the last one before it."""
+    @on(Input.Submitted, "#place")
+    def go_to(self, event: Input.Submitted) -> None:
+        """Go to the page or line that was typed, or the last one before it."""
         document = self.view.document
         if document is not None and event.value:
-            pages = [mark for mark in document.pages if int(mark.value) <= int(event.value)]
-            self.view.go_to((pages or document.pages)[-1 if pages else 0].start, share=0)
+            number = int(event.value[:12])
+            if document.pages:
+                before = [mark.start for mark in document.pages if int(mark.value) <= number]
+                self.view.go_to(before[-1] if before else document.pages[0].start, share=0)
+            elif (start := self.view.position_of_line(number)) is not None:
+                self.view.go_to(start)
         self._close_lines()
+
+    @work(group="person")
+    async def action_contents(self) -> None:
+        """Choose a heading and go there."""
+        from docqa.tui.screens.contents import ContentsScreen
+
+        document = self.view.document
+        if document is not None:
+            screen = ContentsScreen(document.headings, at=self.view.position)
+            if (mark := await self.app.push_screen_wait(screen)) is not None:
+                self.view.go_to(mark.start, share=0)
 
     # --- actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what this document has."""
         document = self.query_one(TextView).document if self.is_mounted else None
-        if action == "page":
-            return document is not None and bool(document.pages)
+        if action == "go_to":
+            return document is not None and bool(document.pages or document.line_marks)
+        if action == "contents":
+            return document is not None and bool(document.headings)
         if action == "match":
             return bool(self._matches)
         if action in ("quote", "copy_quote", "copy_citation"):
@@ -204,20 +233,26 @@ class DocumentScreen(Screen[None]):
     def action_copy_quote(self) -> None:
         """Copy the quote."""
         if (source := self._source()) is not None:
-            actions.tell(self.app, actions.copy_quote(self.app, source.context))
+            actions.copy_quote(self.app, source.context)
 
     def action_copy_citation(self) -> None:
         """Copy the quote with its source."""
         if (source := self._source()) is not None:
-            actions.tell(self.app, actions.copy_citation(self.app, source.context, source))
+            actions.copy_citation(self.app, source.context, source)
 
     def action_edit(self) -> None:
         """Open the file in the person's editor, at the line in view."""
         source, document = self._source(), self.view.document
         if source is not None and document is not None:
             line = int(self.view.line) if self.view.line else None
-            if done := actions.edit(self.app, source, line, document.remark):
-                actions.tell(self.app, done)
+            actions.tell(self.app, actions.edit(self.app, source, line, document.remark))
+
+    def action_view(self) -> None:
+        """Open the file in the system's viewer, at the page in view."""
+        source, document = self._source(), self.view.document
+        if source is not None and document is not None:
+            page = document.page_at(self.view.position)
+            actions.tell(self.app, actions.view(source, int(page) if page else None, document.remark))
 
     def _source(self) -> Source | None:
         """The quote, or the beginning of the document, as a source."""

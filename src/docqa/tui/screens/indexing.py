@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -16,19 +17,32 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, ProgressBar, RichLog, Static
+from textual.widgets import ProgressBar, RichLog, Static
 from textual.worker import Worker, WorkerCancelled
 
-from docqa.display import counted, one_line
+from docqa.display import counted, duration, one_line
 from docqa.errors import DocqaError
-from docqa.events import FileIndexed, FileRemoved, FilesFound, FileSkipped, FileUnchanged, IndexEvent, IndexFinished
+from docqa.events import (
+    FileIndexed,
+    FileMoved,
+    FileRemoved,
+    FilesFound,
+    FileSkipped,
+    FileUnchanged,
+    IndexEvent,
+    IndexFinished,
+    RootGone,
+)
 from docqa.records import IndexReport
 from docqa.tui.content import shortened_path
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.notice import Notice
 
 if TYPE_CHECKING:
     from docqa.tui.app import DocqaApp
 
+# Before this the pace says nothing.
+PACE_AFTER_S = 0.5
 # Ten pictures a second are enough to see that something moves.
 GATHER_S = 0.1
 
@@ -38,6 +52,9 @@ class Progress:
     """How far a run is."""
 
     found: int | None = None
+    bytes_found: int = 0
+    bytes_done: int = 0
+    moved: int = 0
     looked_at: int = 0
     indexed: int = 0
     removed: int = 0
@@ -47,26 +64,44 @@ class Progress:
     def count(self, event: IndexEvent) -> None:
         """Take an event into account."""
         match event:
-            case FilesFound(files):
-                self.found = files
-            case FileIndexed(path):
+            case FilesFound(files, size):
+                self.found, self.bytes_found = files, size
+            case FileIndexed(path, size=size):
                 self.indexed += 1
-                self.looked_at += 1
-                self.latest = path
-            case FileUnchanged(path):
-                self.looked_at += 1
-                self.latest = path
+                self._look_at(path, size)
+            case FileUnchanged(path, size):
+                self._look_at(path, size)
             case FileSkipped(path, _, size):
                 self.skipped.append(event)
                 # What was refused while walking is not among the files found.
-                self.looked_at += bool(size)
+                if size:
+                    self._look_at(path, size)
             case FileRemoved():
                 self.removed += 1
+            case FileMoved():
+                self.moved += 1
+            case RootGone(path, documents):
+                kept = f"not there; {counted(documents, 'document')} kept as indexed"
+                self.skipped.append(FileSkipped(path, kept, 0))
+
+    def _look_at(self, path: str, size: int) -> None:
+        self.looked_at += 1
+        self.bytes_done += size
+        self.latest = path
+
+    def pace(self, seconds: float) -> str:
+        """How fast it goes and how long it will take, once that can be told."""
+        if seconds < PACE_AFTER_S or not self.bytes_done:
+            return ""
+        rate = self.bytes_done / seconds
+        left = max(0, self.bytes_found - self.bytes_done) / rate
+        return f"{rate / 1e6:.1f} MB/s  ·  {duration(left)} left"
 
 
 class IndexingScreen(ModalScreen[bool]):
     """Watch files being taken into the library; **Escape** stops, and what was done stays done.
 
+    Without paths, all folders of the library are gone through for changes.
     The screen's result tells whether the library has changed.
     """
 
@@ -78,9 +113,10 @@ class IndexingScreen(ModalScreen[bool]):
         Binding("enter", "done", "Done"),
     ]
 
-    def __init__(self, paths: Sequence[str], *, close_when_done: bool = False) -> None:
+    def __init__(self, paths: Sequence[str] | None, *, close_when_done: bool = False) -> None:
         super().__init__()
         self._paths = paths
+        self._started = time.monotonic()
         self._close_when_done = close_when_done
         self._progress = Progress()
         self._busy = True
@@ -93,9 +129,10 @@ class IndexingScreen(ModalScreen[bool]):
             yield Notice()
             yield ProgressBar(show_eta=False)
             yield Static(id="indexing-counts", markup=False)
+            yield Static(id="indexing-pace", markup=False)
             yield Static(id="indexing-latest", markup=False)
             yield RichLog(id="indexing-skipped", wrap=True, markup=False, highlight=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Begin."""
@@ -135,7 +172,7 @@ class IndexingScreen(ModalScreen[bool]):
             self.action_done()
 
     def _title(self, doing: str, after: str = "") -> None:
-        what = one_line(", ".join(map(shortened_path, self._paths)))
+        what = "all folders" if self._paths is None else one_line(", ".join(map(shortened_path, self._paths)))
         self.query_one("#indexing-title", Static).update(Content.assemble((doing, "bold"), f" {what}{after}"))
 
     def _draw(self, newly_skipped: Sequence[FileSkipped]) -> None:
@@ -144,10 +181,13 @@ class IndexingScreen(ModalScreen[bool]):
         if progress.found == 0:
             self.query_one(ProgressBar).update(total=1, progress=1)
         told = [f"{progress.indexed:,} indexed", f"{progress.looked_at - progress.indexed:,} unchanged or skipped"]
-        if progress.removed:
-            told.append(f"{progress.removed:,} removed")
+        told += [
+            f"{count:,} {what}" for count, what in ((progress.moved, "moved"), (progress.removed, "removed")) if count
+        ]
         found = "Looking for files…" if progress.found is None else f"{counted(progress.found, 'file')} found"
         self.query_one("#indexing-counts", Static).update("  ·  ".join([found, *(told if progress.found else [])]))
+        pace = progress.pace(time.monotonic() - self._started) if self.app.show_times and self._busy else ""
+        self.query_one("#indexing-pace", Static).update(pace)
         self.query_one("#indexing-latest", Static).update(shortened_path(progress.latest))
         log = self.query_one(RichLog)
         log.display = bool(progress.skipped)
@@ -156,7 +196,7 @@ class IndexingScreen(ModalScreen[bool]):
 
     def _shown_name(self, path: str) -> str:
         """A file's name below the folder that is being indexed."""
-        root = next((root for root in self._paths if path.startswith(root + os.sep)), "")
+        root = next((root for root in self._paths or () if path.startswith(root + os.sep)), "")
         return shortened_path(path.removeprefix(root).lstrip(os.sep) if root else path)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -181,4 +221,4 @@ class IndexingScreen(ModalScreen[bool]):
 
     def action_done(self) -> None:
         """Close the screen."""
-        self.dismiss(self._progress.indexed + self._progress.removed > 0)
+        self.dismiss(self._progress.indexed + self._progress.removed + self._progress.moved > 0)

@@ -1,106 +1,138 @@
-"""What the library holds, what it does not and why; adding to it and removing from it."""
+"""What the library holds, what it does not and why; adding to it, keeping it current, removing from it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from inspect import cleandoc
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
+from textual.widgets import Input, Static
 
 from docqa.display import counted, one_line, size
 from docqa.errors import DocqaError
-from docqa.records import Document, Status
+from docqa.records import Document, FileState, Health, Root
 from docqa.tui.content import cut_left, folder, format_name, shortened_path
 from docqa.tui.messages import LibraryChanged
+from docqa.tui.widgets.choice_line import ChoiceLine
+from docqa.tui.widgets.keys import Keys
+from docqa.tui.widgets.line import Line
 from docqa.tui.widgets.notice import Notice
+from docqa.tui.widgets.row_list import Cell, RowList, Tone, fit
 
 if TYPE_CHECKING:
     from docqa.tui.app import DocqaApp
 
-# More rows than anybody reads; the filter finds the others.
-SHOWN_ROWS = 2_000
+# Files looked at between two pictures of the screen.
+STATES_AT_ONCE = 400
+FILTER_DELAY_S = 0.05
+# What of a library file takes most; the rest is small change.
+PARTS = 4
+
+_STATES: dict[FileState, Cell] = {
+    "unchanged": ("indexed", "good"),
+    "changed": ("changed", "warning"),
+    "gone": ("gone", "error"),
+}
+STATE_CELLS = 8
 
 
-class DocumentTable(DataTable[Text]):
-    """A table that also obeys j, k, g and G."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the doctor's report: what is the matter, where, and whether it heads a kind of finding."""
 
-    HELP = cleandoc(__doc__ or "")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Read"),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "scroll_top", "First", show=False),
-        Binding("G", "scroll_bottom", "Last", show=False),
-    ]
+    text: str
+    path: str = ""
+    tone: Tone = "plain"
+    depth: int = 0
 
-    def show(self, columns: Mapping[str, int], rows: Iterable[Sequence[Text]]) -> None:
-        """Show rows under columns of so many cells, and keep the cursor where it is."""
-        row = self.cursor_row
-        self.clear(columns=True)
-        for label, cells in columns.items():
-            self.add_column(label, width=max(4, cells), key=label)
-        self.add_rows(rows)
-        self.move_cursor(row=min(row, max(0, self.row_count - 1)))
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row with the text that the filter looks in."""
+
+    item: Document | Root | tuple[str, str] | Entry
+    text: str
 
 
 class LibraryScreen(Screen[None]):
-    """The documents in the library.
+    """What the library holds.
 
-    **/** filters, **Enter** reads a document, **a** adds a folder, **u** looks for changes in a document's
-    folder, **Delete** removes a document from the library, **s** shows the files that were skipped and why.
+    **1** lists its documents, **2** the folders it is kept current with, **3** the files that were skipped and
+    why, **4** the doctor's report. **Left** and **Right** go from one to the next.
+
+    **/** filters, **Enter** reads a document or shows a folder's. **a** adds a folder, **u** looks for changes
+    (in the folder under the cursor, else everywhere), **Delete** takes what is under the cursor out of the
+    library; files themselves are never touched.
     """
 
     app: DocqaApp
 
+    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back"),
+        Binding("escape,q", "back", "Back", key_display="esc"),
         Binding("slash", "filter", "Filter"),
         Binding("a", "add", "Add"),
         Binding("u", "update", "Update"),
         Binding("delete,d", "remove", "Remove", key_display="del"),
-        Binding("s", "skipped", "Skipped"),
-        Binding("r", "refresh", "Refresh", show=False),
+        Binding("left,h", "view(-1)", "View", show=False),
+        Binding("right,l", "view(1)", "View", key_display="←→"),
+        *(Binding(str(number), f"views({number})", f"View {number}", show=False) for number in range(1, 5)),
+        Binding("ctrl+r", "refresh", "Refresh", show=False),
     ]
+
+    VIEWS: ClassVar[dict[str, str]] = {
+        "documents": "Documents",
+        "folders": "Folders",
+        "skipped": "Skipped",
+        "health": "Health",
+    }
 
     def __init__(self) -> None:
         super().__init__()
-        self._documents: Sequence[Document] = ()
-        self._shown: Sequence[Document] = ()
-        self._status: Status | None = None
+        self._rows: dict[str, list[Listed]] = {view: [] for view in self.VIEWS}
+        self._states: dict[str, FileState] = {}
+        self._health: Health | None = None
         self._settling: Timer | None = None
+        self._bytes = 0
 
     def compose(self) -> ComposeResult:
-        """A filter above the table."""
+        """A filter above the list."""
         yield Static(id="title", markup=False)
-        yield Input(placeholder="Filter by name or folder…", id="filter")
+        yield Line(placeholder="Filter by name or folder…", id="filter")
+        yield ChoiceLine(self.VIEWS, "documents", id="views")
         yield Notice()
-        with ContentSwitcher(initial="documents", id="tables"):
-            yield DocumentTable(id="documents", cursor_type="row")
-            yield DocumentTable(id="skipped", cursor_type="row")
-        yield Static(id="status", markup=False)
-        yield Footer()
+        yield RowList[Listed](id="rows")
+        with Horizontal(id="bar"):
+            yield Static(id="status", markup=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Fetch what the library holds."""
-        self.query_one("#documents", DocumentTable).focus()
+        self.rows.focus()
         self.refresh_library()
 
-    # --- what is there
+    @property
+    def rows(self) -> RowList[Listed]:
+        """The list."""
+        return self.query_one("#rows", RowList)
 
-    def on_resize(self) -> None:
-        """Share out the width among the columns, when it has come to rest."""
-        if self._settling is not None:
-            self._settling.stop()
-        self._settling = self.set_timer(0.05, self._fill)
+    @property
+    def view(self) -> str:
+        """Which of the four is shown."""
+        return self.query_one("#views", ChoiceLine).chosen
+
+    # --- what is there
 
     @on(LibraryChanged)
     def refresh_library(self) -> None:
@@ -112,100 +144,149 @@ class LibraryScreen(Screen[None]):
         self.query_one(Notice).clear()
         self.query_one("#status", Static).update("Reading the library…")
         try:
-            self._documents = await self.app.shelf.call(lambda engine: engine.documents())
+            documents = await self.app.shelf.call(lambda engine: engine.documents())
+            self._rows["documents"] = await asyncio.to_thread(_listed, documents, _document_text)
+            self._bytes = sum(document.size for document in documents)
+            roots = await self.app.shelf.call(lambda engine: engine.roots())
+            self._rows["folders"] = _listed(roots, _root_text)
             self._fill()
+            self._look_at_files(documents)
             # Looking the whole file through takes its time, so the documents do not wait for it.
-            self._status = await self.app.writer.call(lambda engine: engine.status())
-            self._fill()
-            if self._status.problems:
-                self.query_one(Notice).tell("; ".join(self._status.problems))
+            self._health = await self.app.writer.call(lambda engine: engine.health())
+            self._rows["skipped"] = _listed(_skipped(self._health), " ".join)
+            self._rows["health"] = _listed(_report(self._health), _entry_text)
         except DocqaError as error:
-            self._documents = ()
-            self._fill()
+            self._rows = {view: [] for view in self.VIEWS}
             self.query_one(Notice).tell(str(error))
+        self._fill()
+
+    @work(exclusive=True, group="states")
+    async def _look_at_files(self, documents: Sequence[Document]) -> None:
+        """Find out which files are still as they were indexed, those at the top first."""
+        self._states = {}
+        for start in range(0, len(documents), STATES_AT_ONCE):
+            self._states |= await asyncio.to_thread(_file_states, documents[start : start + STATES_AT_ONCE])
+            if self.view == "documents":
+                self.rows.refresh()
         self._tell()
+
+    def _fill(self) -> None:
+        """List what suits the filter in the chosen view."""
+        wanted = self.query_one("#filter", Input).value.casefold().split()
+        rows = self._rows[self.view]
+        found = [row for row in rows if all(word in row.text for word in wanted)] if wanted else rows
+        draw, header = self._drawing()
+        self.rows.show(found, draw, header)
+        counts = {
+            view: f"{name} {len(rows):,}"
+            for (view, name), rows in zip(self.VIEWS.items(), self._rows.values(), strict=True)
+        }
+        counts["health"] = "Health" if self._health is None else f"Health {_verdict(self._health)}"
+        self.query_one("#views", ChoiceLine).show(self.view, counts)
+        self._tell()
+        self.refresh_bindings()
+
+    def _drawing(self) -> tuple[Callable[[Listed, int], Sequence[Cell]], Callable[[int], str]]:
+        match self.view:
+            case "documents":
+                return partial(_document_row, states=self._states), _document_header
+            case "folders":
+                return _root_row, _root_header
+            case "skipped":
+                return _skipped_row, _skipped_header
+            case _:
+                return _entry_row, lambda _width: " Findings, and what to do"
+
+    def _tell(self) -> None:
+        parts = [counted(len(self._rows["documents"]), "document"), size(self._bytes)]
+        if len(self.rows.items) < len(self._rows[self.view]):
+            parts.insert(0, f"{len(self.rows.items):,} match the filter")
+        stale = sum(state != "unchanged" for state in self._states.values())
+        if stale:
+            parts.append(f"{stale:,} changed or gone: u updates")
+        if self._health is not None:
+            parts.append(f"{counted(len(self._rows['skipped']), 'file')} skipped")
+        self.query_one("#status", Static).update("  ·  ".join(parts))
+        where = shortened_path(self.app.library) if self.app.library else ""
+        self.query_one("#title", Static).update(Content.assemble(("Library", "bold"), (f"  {where}", "dim")))
+
+    # --- filter and views
 
     @on(Input.Changed, "#filter")
     def filter_changed(self) -> None:
-        """Filter as one types."""
-        self._fill()
-        self._tell()
+        """Filter as one types; a hundred thousand rows take a moment, which no key waits for."""
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(FILTER_DELAY_S, self._fill)
 
     @on(Input.Submitted, "#filter")
     def filter_done(self) -> None:
         """Go to what was found."""
-        self.query_one("#documents", DocumentTable).focus()
+        self._fill()
+        self.rows.focus()
 
-    def _fill(self) -> None:
-        wanted = self.query_one("#filter", Input).value.casefold().split()
-        self._shown = [each for each in self._documents if all(word in each.path.casefold() for word in wanted)]
-        skipped = self._status.skipped if self._status is not None else ()
-        columns = _columns(self.size.width)
-        rows = ([_cell(each, label, cells) for label, cells in columns.items()] for each in self._shown[:SHOWN_ROWS])
-        self.query_one("#documents", DocumentTable).show(columns, rows)
-        half = (self.size.width - 3 - 2 * 2) // 2
-        self.query_one("#skipped", DocumentTable).show(
-            {"File": half, "Why it was skipped": half},
-            ((_text(cut_left(shortened_path(path), half)), _text(one_line(why))) for path, why in skipped[:SHOWN_ROWS]),
-        )
+    @on(ChoiceLine.Chosen, "#views")
+    def view_chosen(self) -> None:
+        """Show another view from its beginning."""
+        self.rows.cursor = 0
+        self._fill()
+        self.rows.focus()
+
+    @on(RowList.Moved)
+    def moved(self) -> None:
+        """Offer what can be done with the row under the cursor."""
         self.refresh_bindings()
 
-    def _tell(self) -> None:
-        held = sum(document.size for document in self._documents)
-        parts = [counted(len(self._documents), "document"), size(held)]
-        if len(self._shown) < len(self._documents):
-            parts.insert(0, f"{len(self._shown):,} match the filter")
-        if len(self._shown) > SHOWN_ROWS:
-            parts.append(f"the first {SHOWN_ROWS:,} are listed")
-        if self._status is not None:
-            parts.append(f"{counted(len(self._status.skipped), 'file')} skipped")
-        self.query_one("#status", Static).update("  ·  ".join(parts))
-        where = shortened_path(self._status.library) if self._status is not None else ""
-        self.query_one("#title", Static).update(Content.assemble(("Library", "bold"), (f"  {where}", "dim")))
+    def action_view(self, step: int) -> None:
+        """Show the next view: documents, folders, skipped files, health."""
+        self.query_one("#views", ChoiceLine).step(step)
 
-    @property
-    def chosen(self) -> Document | None:
-        """The document under the cursor."""
-        row = self.query_one("#documents", DocumentTable).cursor_row
-        return self._shown[row] if row < min(len(self._shown), SHOWN_ROWS) else None
-
-    # --- actions
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer what makes sense for the row under the cursor."""
-        if action in ("remove", "update"):
-            return self.is_mounted and self.query_one(ContentSwitcher).current == "documents" and bool(self.chosen)
-        return True
-
-    @on(DataTable.RowSelected, "#documents")
-    def read(self) -> None:
-        """Read the document under the cursor."""
-        from docqa.tui.screens.document import DocumentScreen
-
-        if self.chosen is not None:
-            self.app.push_screen(DocumentScreen(self.chosen.path))
-
-    def action_back(self) -> None:
-        """Leave the filter, else the screen."""
-        table = self.query_one(f"#{self.query_one(ContentSwitcher).current}", DocumentTable)
-        if isinstance(self.focused, Input):
-            self.query_one("#filter", Input).value = ""
-            table.focus()
-        elif self.query_one(ContentSwitcher).current == "skipped":
-            self.action_skipped()
-        else:
-            self.dismiss()
+    def action_views(self, number: int) -> None:
+        """Show one of the views."""
+        self.query_one("#views", ChoiceLine).choose([*self.VIEWS][number - 1])
 
     def action_filter(self) -> None:
         """Go to the filter."""
-        self.query_one(ContentSwitcher).current = "documents"
         self.query_one("#filter", Input).focus()
 
-    def action_skipped(self) -> None:
-        """Show the files that were skipped, or the documents again."""
-        switcher = self.query_one(ContentSwitcher)
-        switcher.current = "documents" if switcher.current == "skipped" else "skipped"
-        self.query_one(f"#{switcher.current}", DocumentTable).focus()
+    def action_back(self) -> None:
+        """Empty the filter, else leave."""
+        line = self.query_one("#filter", Input)
+        if line.value or self.focused is line:
+            line.value = ""
+            self.rows.focus()
+        else:
+            self.dismiss()
+
+    # --- actions
+
+    @property
+    def chosen(self) -> Any:
+        """The document, folder, skipped file or finding under the cursor; None in an empty list."""
+        row = self.rows.chosen
+        return row.item if row is not None else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Offer what makes sense for the row under the cursor."""
+        if action == "remove":
+            return self.is_mounted and isinstance(self.chosen, Document | Root)
+        return True
+
+    @on(RowList.Opened)
+    def open(self) -> None:
+        """Read a document, show a folder's documents, tell all that a row could not hold."""
+        from docqa.tui.screens.document import DocumentScreen
+
+        match self.chosen:
+            case Document(path):
+                self.app.push_screen(DocumentScreen(path))
+            case Root(path):
+                self.query_one("#views", ChoiceLine).choose("documents")
+                self.query_one("#filter", Input).value = shortened_path(path)
+            case (str(path), str(why)):
+                self.query_one(Notice).tell(f"{shortened_path(path)}: {one_line(why)}", "information")
+            case Entry(text, path):
+                self.query_one(Notice).tell(": ".join(filter(None, (shortened_path(path), text))), "information")
 
     def action_refresh(self) -> None:
         """Read the library anew, for another program may have written to it."""
@@ -216,51 +297,148 @@ class LibraryScreen(Screen[None]):
         self.app.action_add_folder()
 
     def action_update(self) -> None:
-        """Look for changes in the folder of the document under the cursor."""
-        if self.chosen is not None:
-            self.app.action_add_folder(os.path.dirname(self.chosen.path))
+        """Look for changes in the folder under the cursor, else in all folders of the library."""
+        self.app.update_library([self.chosen.path] if isinstance(self.chosen, Root) else None)
 
-    @work
+    @work(group="person")
     async def action_remove(self) -> None:
-        """Remove the document under the cursor, when that is confirmed."""
+        """Take a document, or a folder with its documents, out of the library, when that is confirmed."""
         from docqa.tui.screens.confirm import ConfirmScreen
 
-        document = self.chosen
-        if document is None:
+        item = self.chosen
+        if not isinstance(item, Document | Root):
             return
-        question = f"Remove {shortened_path(os.path.basename(document.path))} from the library?"
-        if await self.app.push_screen_wait(ConfirmScreen(question, "The file itself stays where it is.")):
+        whole = isinstance(item, Root)
+        name = shortened_path(item.path if whole else os.path.basename(item.path))
+        held = f" with {counted(item.documents, 'document')}" if isinstance(item, Root) else ""
+        asked = ConfirmScreen(f"Remove {name}{held} from the library?", "The files themselves stay where they are.")
+        if await self.app.push_screen_wait(asked):
             try:
-                await self.app.writer.call(lambda engine: engine.remove(document.path))
+                await self.app.writer.call(
+                    lambda engine: engine.remove_root(item.path) if whole else engine.remove(item.path)
+                )
             except DocqaError as error:
                 self.query_one(Notice).tell(str(error))
             else:
                 self.app.library_changed()
 
 
-def _columns(width: int) -> dict[str, int]:
-    """The columns for a screen of so many cells, and how wide each is."""
-    fixed = {"Format": 9, "Size": 7, "Passages": 8} if width >= 80 else {"Size": 7}
-    # Two for the frame, one for the scroll bar, and one on either side of every cell.
-    rest = width - 3 - 2 * (len(fixed) + 2) - sum(fixed.values())
+# --- rows
+
+
+def _listed(items: Sequence[Any], text: Callable[[Any], str]) -> list[Listed]:
+    return [Listed(item, text(item).casefold()) for item in items]
+
+
+def _document_text(document: Document) -> str:
+    return f"{shortened_path(document.path)} {format_name(document)}"
+
+
+def _root_text(root: Root) -> str:
+    return shortened_path(root.path)
+
+
+def _entry_text(entry: Entry) -> str:
+    return f"{shortened_path(entry.path)} {entry.text}"
+
+
+def _document_cells(width: int) -> tuple[int, int, bool]:
+    """How wide name and folder are on a screen of so many cells, and whether there is room for all columns."""
+    roomy = width >= 96
+    rest = width - 2 - STATE_CELLS - 2 - 8 - (11 + 10 if roomy else 0)
     name = rest * 6 // 11
-    return {"Name": name, **fixed, "Folder": rest - name}
+    return name, rest - name, roomy
 
 
-def _cell(document: Document, column: str, cells: int) -> Text:
-    match column:
-        case "Name":
-            return _text(one_line(os.path.basename(document.path)))
-        case "Format":
-            return _text(format_name(document))
-        case "Size":
-            return _text(f"{size(document.size):>{cells}}")
-        case "Passages":
-            return _text(f"{document.passages:>{cells},}")
-        case _:
-            return _text(cut_left(folder(document.path), cells))
+def _document_header(width: int) -> str:
+    name, _, roomy = _document_cells(width)
+    more = f"{'Format':<11}{'Passages':>8}  " if roomy else ""
+    return f" {fit('Name', name)} {'State':<{STATE_CELLS}} {more}{'Size':>7}  Folder"
 
 
-def _text(cell: str) -> Text:
-    """A cell on one line, which is never taken for markup."""
-    return Text(cell, overflow="ellipsis", no_wrap=True)
+def _document_row(row: Listed, width: int, *, states: dict[str, FileState]) -> list[Cell]:
+    document = row.item
+    assert isinstance(document, Document)
+    name, place, roomy = _document_cells(width)
+    state, tone = _STATES[states[document.path]] if document.path in states else ("", "quiet")
+    more = f"{fit(format_name(document), 10)} {document.passages:>8,}  " if roomy else ""
+    return [
+        (f" {fit(one_line(os.path.basename(document.path)), name)} ", "plain"),
+        (f"{state:<{STATE_CELLS}} ", tone),
+        (f"{more}{size(document.size):>7}  ", "plain"),
+        (fit(cut_left(folder(document.path), place), place), "quiet"),
+    ]
+
+
+def _root_header(width: int) -> str:
+    return f" {fit('Folder', width - 24)} {'State':<{STATE_CELLS}} {'Documents':>10}"
+
+
+def _root_row(row: Listed, width: int) -> list[Cell]:
+    root = row.item
+    assert isinstance(root, Root)
+    only = f" only {' '.join(root.include)}" if root.include else ""
+    but = f" without {' '.join(root.exclude)}" if root.exclude else ""
+    state: Cell = (f"{'there':<{STATE_CELLS}} ", "good") if root.present else (f"{'gone':<{STATE_CELLS}} ", "error")
+    return [
+        (f" {fit(shortened_path(root.path) + one_line(only + but), width - 24)} ", "plain"),
+        state,
+        (f"{root.documents:>10,}", "plain"),
+    ]
+
+
+def _skipped_header(width: int) -> str:
+    return f" {fit('File', (width - 3) // 2)} Why it was skipped"
+
+
+def _skipped_row(row: Listed, width: int) -> list[Cell]:
+    assert isinstance(row.item, tuple)
+    path, why = row.item
+    half = (width - 3) // 2
+    return [
+        (f" {fit(cut_left(shortened_path(path), half), half)} ", "plain"),
+        (fit(one_line(why), width - half - 3), "quiet"),
+    ]
+
+
+def _entry_row(row: Listed, width: int) -> list[Cell]:
+    entry = row.item
+    assert isinstance(entry, Entry)
+    if not entry.path:
+        return [(f" {fit('  ' * entry.depth + one_line(entry.text), width - 2)}", entry.tone)]
+    half = (width - 5) // 2
+    return [
+        (f"   {fit(cut_left(shortened_path(entry.path), half), half)} ", "plain"),
+        (fit(one_line(entry.text), width - half - 5), "quiet"),
+    ]
+
+
+# --- the doctor's report
+
+
+def _skipped(health: Health) -> list[tuple[str, str]]:
+    kinds = ("skipped", "quarantined")
+    return [entry for finding in health.findings if finding.kind in kinds for entry in finding.entries]
+
+
+def _verdict(health: Health) -> str:
+    return "sound" if health.sound and not health.findings else f"{len(health.findings)}" if health.sound else "damaged"
+
+
+def _report(health: Health) -> list[Entry]:
+    """The findings, each under its title with what to do; then what the file is made of."""
+    entries = []
+    for finding in health.findings:
+        entries.append(Entry(finding.title, tone="error" if finding.kind == "damaged" else "warning"))
+        entries.append(Entry(finding.advice, tone="quiet", depth=1))
+        entries += [Entry(what, path) for path, what in finding.entries]
+    if not health.findings:
+        entries.append(Entry("Nothing is wrong: the file is sound, and every file was read.", tone="good"))
+    entries.append(Entry(f"The library takes {size(health.bytes)}:", tone="quiet"))
+    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in health.parts[:PARTS]]
+
+
+def _file_states(documents: Sequence[Document]) -> dict[str, FileState]:
+    from docqa import files
+
+    return {document.path: files.state(document) for document in documents}

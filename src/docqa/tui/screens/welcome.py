@@ -10,8 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+
+from docqa.tui.widgets.keys import Keys
 
 Choice = Literal["add", "sample", "later"]
 
@@ -19,13 +21,16 @@ EXPLANATION = (
     "Ask your own documents in plain words. docqa answers with a quote from them, shows where it stands, "
     "and says so when the answer is not there. It works offline: nothing leaves this machine."
 )
-FORMATS = "It reads PDF, Word, Markdown, HTML, mail, notebooks, source code and plain text."
+FORMATS = (
+    "It reads PDF, Office and OpenDocument files, e-books, mail, web pages, Markdown, notebooks, source code "
+    "and plain text."
+)
 
 
 CHOICES: tuple[tuple[Choice, str, str], ...] = (
-    ("add", "Add a folder of yours…", "it is read once; later runs only look for changes"),
+    ("add", "Add a folder of yours…", "read once; later only changes are"),
     ("sample", "Try the sample library", "a household's papers, to play with"),
-    ("later", "Look around first", "adding a folder is on the Library screen, ctrl+l"),
+    ("later", "Look around first", "ctrl+l, then a, adds a folder"),
 )
 
 
@@ -50,7 +55,7 @@ class WelcomeScreen(Screen[Choice]):
             yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
             rows = (Content.assemble((name, "bold"), f"  {hint}") for _, name, hint in self._choices)
             yield OptionList(*map(Option, rows), id="choices", markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         """Be ready for Enter."""

@@ -1,21 +1,23 @@
-"""The input for a question, which remembers those asked before."""
+"""The line for a question, which remembers those asked before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import cleandoc
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+
+from docqa.tui.widgets.line import Line
 
 PLACEHOLDER = "Ask your documents: passages appear as you type, Enter has them read"
 
 
-class QuestionInput(Input):
+class QuestionInput(Line):
     """Type to find passages, Enter to have them read.
 
     - **Enter** asks the reader.
-    - **Down** goes to what was found, **Up** brings earlier questions back.
+    - **Down** goes to what was found, **Up** brings earlier questions back, **ctrl+r** searches them.
     - **Escape** empties the line.
     """
 
@@ -25,12 +27,17 @@ class QuestionInput(Input):
         Binding("down", "app.focus_next", "Results"),
         Binding("up", "earlier", "Earlier question", show=False),
         Binding("escape", "clear", "Clear", show=False),
+        Binding("ctrl+r", "screen.history", "History"),
     ]
 
     def __init__(self) -> None:
         super().__init__(placeholder=PLACEHOLDER, id="question")
         self._asked: list[str] = []
         self._back = 0
+
+    def recall(self, asked: Iterable[str]) -> None:
+        """Know the questions of earlier sessions, first to last, for `Up`."""
+        self._asked = [*dict.fromkeys([*asked, *self._asked])]
 
     def remember(self, question: str) -> None:
         """Keep a question for `Up`."""

@@ -39,6 +39,16 @@ class Results(OptionList):
         """The item under the cursor."""
         return self._items[self.highlighted] if self.highlighted is not None and self._items else None
 
+    @property
+    def items(self) -> Sequence[Item]:
+        """What is shown."""
+        return self._items
+
+    def redraw(self, rows: Sequence[Content]) -> None:
+        """Show the same items by other rows; the cursor stays."""
+        for index, row in enumerate(rows):
+            self.replace_option_prompt_at_index(index, row)
+
     def show(self, items: Sequence[Item], rows: Sequence[Content]) -> None:
         """Show items, each by its row, and choose the first."""
         self._items = items

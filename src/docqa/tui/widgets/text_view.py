@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from rich.segment import Segment
 from rich.style import Style
@@ -20,6 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from docqa.tui.documents import DocumentText
+from docqa.tui.looks import Look
 from docqa.tui.rows import Rows, lay_out, shown
 
 Bounds = tuple[int, int]
@@ -45,6 +46,7 @@ class TextView(ScrollView, can_focus=True):
         Binding("G", "bottom", "End", show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"text-view--{look}" for look in get_args(Look)),
         "text-view--gutter",
         "text-view--quote",
         "text-view--word",
@@ -107,6 +109,17 @@ class TextView(ScrollView, can_focus=True):
         """The file's line at the top of the view, where the file has lines."""
         number = None if self._rows is None else self.line_of(self.position)
         return None if number is None else str(number)
+
+    def position_of_line(self, number: int) -> int | None:
+        """Where a line of the file begins, or the last one before it that is there; None where a file has no lines."""
+        if self._rows is None or self.document is None or not self.document.line_marks:
+            return None
+        low, high = 0, len(self._rows.line_starts) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            at = self._line_number(self._rows.line_starts[middle])
+            low, high = (middle, high) if at is None or int(at) <= number else (low, middle - 1)
+        return self.document.start + self._rows.line_starts[low]
 
     def line_of(self, position: int) -> int | None:
         """The file's line that holds a character, where the file has lines."""
@@ -181,9 +194,11 @@ class TextView(ScrollView, can_focus=True):
         """The pieces of a row, each in one style."""
         assert self.document is not None
         base, text = self.document.start, self.document.text
+        looks = self.document.looks
         layers = [
             (self.get_component_rich_style(name), list(self._within(spans, base + start, base + end)))
             for name, spans in (
+                *((f"text-view--{look}", looks[look]) for look in looks),
                 ("text-view--word", self._words),
                 ("text-view--quote", [self._quote] if self._quote else []),
                 ("text-view--match", self._matches),

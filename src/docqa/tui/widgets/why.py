@@ -1,0 +1,111 @@
+"""Why an answer stands where it does: words, logits, evidence, and the tokens that each layer of the reader kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from inspect import cleandoc
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from docqa.display import one_line
+from docqa.records import Answer, Explanation, Match
+from docqa.tui.content import bar
+from docqa.tui.messages import Item
+
+LABEL_CELLS = 11
+NAME_CELLS = 14
+# What the reader gives to the passage holding none.
+NO_ANSWER = "no answer"
+
+
+class WhyPanel(VerticalScroll):
+    """What spoke for the chosen answer.
+
+    - **Up**, **Down**, **k**, **j** move; **w** closes.
+    """
+
+    HELP = cleandoc(__doc__ or "")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False),
+        Binding("k", "scroll_up", "Up", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="why")
+        self._item: Item | None = None
+        self._terms: frozenset[str] = frozenset()
+
+    def compose(self) -> ComposeResult:
+        """Lines of text."""
+        yield Static(id="why-text", markup=False)
+
+    def on_mount(self) -> None:
+        """Be titled."""
+        self.border_title = "Why"
+
+    def explain(self, item: Item | None, terms: frozenset[str]) -> None:
+        """Explain an answer; `terms` are all those of the question."""
+        self._item, self._terms = item, terms
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Draw the bars anew."""
+        self._draw()
+
+    def _draw(self) -> None:
+        cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
+        self.border_subtitle = "w closes"
+        match self._item:
+            case Answer(explanation=Explanation() as why) as answer:
+                lines = [*_terms(why.terms, self._terms, answer.retriever_score), *_explanation(why, cells)]
+            case Answer() as answer:
+                lines = [_line("found by", Content(f"BM25 score {answer.retriever_score:.1f}")), _line("", _PENDING)]
+            case Match() as match:
+                lines = [_line("found by", Content(f"BM25 score {match.score:.1f}")), _line("", _UNREAD)]
+            case _:
+                lines = [Content.styled("Nothing is chosen.", "dim")]
+        self.query_one("#why-text", Static).update(Content("\n").join(lines))
+
+
+_PENDING = Content.styled("The rest is told when all passages have been read.", "dim")
+_UNREAD = Content.styled("A passage found by its words; the reader has not judged it.", "dim")
+
+
+def _terms(found: Sequence[str], wanted: frozenset[str], score: float) -> Iterator[Content]:
+    yield _line("words", Content("  ").join(Content.styled(one_line(term), "bold") for term in found))
+    if missing := sorted(wanted.difference(found)):
+        yield _line("not there", Content.styled("  ".join(map(one_line, missing)), "dim"))
+    yield _line("found by", Content(f"BM25 score {score:.1f}"))
+
+
+def _explanation(why: Explanation, cells: int) -> Iterator[Content]:
+    logits = (("start", why.start_logit), ("end", why.end_logit), (NO_ANSWER, why.null_logit))
+    yield from _bars("logits", logits, cells, sign="")
+    evidence = [(each.feature, each.contribution) for each in why.evidence if each.weight]
+    yield from _bars("ranking", [*evidence, ("score", why.score)], cells, sign="+")
+    for number, count in enumerate(why.kept):
+        name = Content(f"{f'layer {number + 1}':<{NAME_CELLS}}")
+        told = Content.assemble(name, bar(count / max(1, why.tokens), cells, "$text-accent"), f" {count:6,}")
+        yield _line("" if number else "tokens", told)
+
+
+def _bars(label: str, values: Sequence[tuple[str, float]], cells: int, sign: str) -> Iterator[Content]:
+    """One line a value, its bar's length in proportion to the largest; what speaks against is of another colour."""
+    most = max((abs(value) for _, value in values), default=0.0) or 1.0
+    for number, (name, value) in enumerate(values):
+        colour = "$error" if value < 0 else "$warning" if name == NO_ANSWER else "$success"
+        shown = Content.assemble(
+            f"{one_line(name)[: NAME_CELLS - 1]:<{NAME_CELLS}}",
+            bar(abs(value) / most, cells, colour),
+            f" {value:{sign}6.2f}",
+        )
+        yield _line("" if number else label, shown)
+
+
+def _line(label: str, content: Content) -> Content:
+    return Content.assemble((f"{label:<{LABEL_CELLS}}", "dim"), content)
