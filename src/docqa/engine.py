@@ -19,7 +19,7 @@ from docqa.answers import rank, source
 from docqa.errors import LibraryError, UsageError
 from docqa.explaining import explained
 from docqa.extract import is_plain_text
-from docqa.passages import headings, line_marks, place
+from docqa.passages import headings, line_marks
 from docqa.preparing import Failed, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
@@ -488,9 +488,8 @@ def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
 
 
 def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
-    for passage in store.passages_of(document_id):
-        heading = place(passage, passage.start).heading or ""
-        retriever.delete(passage.id, passage_terms(passage.document.path, heading, passage.text))
+    for passage_id in store.passage_ids_of(document_id):
+        retriever.delete(passage_id)
     store.remove_document(document_id)
 
 

@@ -20,6 +20,7 @@ from typing import Any, get_args
 
 from sqlite_utils import Database, Migrations
 
+from docqa import postings
 from docqa.errors import LibraryBusy, LibraryError
 from docqa.records import Document, Mark, MarkKind, Passage, Verdict
 
@@ -84,7 +85,39 @@ def gold_set(db: Database) -> None:
     )
 
 
-SCHEMA_VERSION = 3
+@migrations()
+def postings_in_blocks(db: Database) -> None:
+    """Postings in blocks of many terms, deletions as tombstones; what older segments hold is carried over."""
+    old = [
+        (*row, db.execute("SELECT term, gaps, frequencies FROM postings WHERE segment_id = ?", [row[0]]).fetchall())
+        for row in db.execute("SELECT id, first, lengths, live, terms FROM segments ORDER BY first").fetchall()
+    ]
+    _script(
+        db,
+        "DROP TABLE postings",
+        "DROP TABLE segments",
+        """CREATE TABLE segments (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, live INTEGER NOT NULL,
+            terms INTEGER NOT NULL, passages INTEGER NOT NULL, dead BLOB NOT NULL, lengths BLOB NOT NULL)""",
+        """CREATE TABLE blocks (
+            id INTEGER PRIMARY KEY,
+            segment_id INTEGER NOT NULL REFERENCES segments(id) ON DELETE CASCADE,
+            term TEXT NOT NULL, data BLOB NOT NULL)""",
+        "CREATE UNIQUE INDEX blocks_by_term ON blocks (segment_id, term)",
+    )
+    for segment_id, first, lengths, live, terms, rows in old:
+        converted = postings.from_rows(rows, lengths)
+        db.execute(
+            "INSERT INTO segments (id, first, live, terms, passages, dead, lengths) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (segment_id, first, live, terms, len(converted.lengths), postings.encode_numbers(()), lengths),
+        )
+        db.conn.executemany(
+            "INSERT INTO blocks (segment_id, term, data) VALUES (?, ?, ?)",
+            ((segment_id, *block) for block in postings.encode(converted)),
+        )
+
+
+SCHEMA_VERSION = 4
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -104,16 +137,18 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One segment of the postings: passages from id `first` on, `lengths` their encoded numbers of terms.
+    """One segment of the postings: `passages` ids from `first` on.
 
-    `live` counts the passages that have not been deleted, `terms` their terms.
+    `live` of them have terms and have not been deleted, `terms` in all. `dead` are the encoded places, counted
+    from `first`, of those that were deleted and whose entries still stand in the blocks.
     """
 
     id: int
     first: int
-    lengths: bytes
     live: int
     terms: int
+    passages: int
+    dead: bytes
 
 
 class Store:
@@ -371,6 +406,10 @@ class Store:
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
         return [self.passage(passage_id) for (passage_id,) in rows]
 
+    def passage_ids_of(self, document_id: int) -> list[int]:
+        """Return the ids of a document's passages."""
+        return [number for (number,) in self._rows("SELECT id FROM passages WHERE document_id = ?", document_id)]
+
     # --- the gold set
 
     def add_verdict(self, verdict: Verdict) -> int:
@@ -401,62 +440,58 @@ class Store:
     # --- the retriever's rows
 
     def add_segment(
-        self, first: int, lengths: bytes, live: int, terms: int, rows: Iterable[tuple[str, bytes, bytes]]
+        self, first: int, live: int, terms: int, passages: int, lengths: bytes, blocks: Iterable[tuple[str, bytes]]
     ) -> None:
-        """Add a segment with its rows (term, gaps, frequencies)."""
+        """Add a segment of passages that have `lengths`, with its blocks and the first term of each."""
         segment_id = self._run(
-            "INSERT INTO segments (first, lengths, live, terms) VALUES (?, ?, ?, ?)",
+            "INSERT INTO segments (first, live, terms, passages, dead, lengths) VALUES (?, ?, ?, ?, ?, ?)",
             first,
-            lengths,
             live,
             terms,
+            passages,
+            postings.encode_numbers(()),
+            lengths,
         )
         self._run_many(
-            "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)",
-            ((segment_id, *row) for row in rows),
+            "INSERT INTO blocks (segment_id, term, data) VALUES (?, ?, ?)",
+            ((segment_id, *block) for block in blocks),
         )
 
     def update_segment(self, segment: SegmentRow) -> None:
-        """Replace a segment's lengths and counts after deletions."""
+        """Replace a segment's counts and tombstones after deletions."""
         self._run(
-            "UPDATE segments SET lengths = ?, live = ?, terms = ? WHERE id = ?",
-            segment.lengths,
+            "UPDATE segments SET live = ?, terms = ?, dead = ? WHERE id = ?",
             segment.live,
             segment.terms,
+            segment.dead,
             segment.id,
         )
 
     def remove_segment(self, segment_id: int) -> None:
-        """Remove a segment with its rows."""
+        """Remove a segment with its blocks."""
         self._run("DELETE FROM segments WHERE id = ?", segment_id)
 
     def segments(self) -> list[SegmentRow]:
         """List the segments in the order of their passages."""
-        return [
-            SegmentRow(*row)
-            for row in self._rows("SELECT id, first, lengths, live, terms FROM segments ORDER BY first")
-        ]
+        rows = self._rows("SELECT id, first, live, terms, passages, dead FROM segments ORDER BY first")
+        return [SegmentRow(*row) for row in rows]
 
-    def postings(self, segment_id: int, term: str) -> tuple[bytes, bytes] | None:
-        """Return a term's encoded gaps and frequencies in a segment, None if it does not occur there."""
-        rows = self._rows("SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
-        return rows[0] if rows else None
+    def lengths(self, segment_id: int) -> bytes:
+        """Return a segment's encoded lengths: how many terms each passage had when it was added."""
+        return bytes(self._rows("SELECT lengths FROM segments WHERE id = ?", segment_id)[0][0])
 
-    def replace_postings(self, segment_id: int, term: str, row: tuple[bytes, bytes] | None) -> None:
-        """Replace a term's encoded gaps and frequencies in a segment, or remove them."""
-        self._run("DELETE FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
-        if row is not None:
-            self._run(
-                "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)", segment_id, term, *row
-            )
+    def block(self, segment_id: int, term: str) -> bytes | None:
+        """Return the block in which a term stands if the segment has it, None if it stands before the first."""
+        rows = self._rows(
+            "SELECT data FROM blocks WHERE segment_id = ? AND term <= ? ORDER BY term DESC LIMIT 1", segment_id, term
+        )
+        return rows[0][0] if rows else None
 
-    def all_postings(self, segment_id: int) -> Iterator[tuple[str, bytes, bytes]]:
-        """Yield a segment's rows (term, gaps, frequencies) by term."""
+    def blocks(self, segment_id: int) -> Iterator[bytes]:
+        """Yield a segment's blocks by term."""
         with self._translated():
-            yield from self._db.execute(
-                "SELECT term, gaps, frequencies FROM postings WHERE segment_id = ? ORDER BY term",
-                [segment_id],
-            )
+            for (data,) in self._db.execute("SELECT data FROM blocks WHERE segment_id = ? ORDER BY term", [segment_id]):
+                yield data
 
     # --- health
 
