@@ -266,13 +266,13 @@ class Block(NamedTuple):
         """Decode one term's entries, before which stand so many large gaps and escaped codes."""
         codes, gaps = self.codes[part], self.gaps[part].astype(np.int64)
         if len(self.large):
-            places = np.flatnonzero(gaps == _LARGE_GAP)
+            places = (self.gaps[part] == _LARGE_GAP).nonzero()[0]
             _fill(gaps, places, self.large[large : large + len(places)])
-        escapes = np.flatnonzero(codes == ESCAPE) if self.escaped.shape[1] else _NONE
+        escapes = (codes == ESCAPE).nonzero()[0] if self.escaped.shape[1] else _NONE
         frequencies, lengths = self.escaped[:, escaped : escaped + len(escapes)]
         if len(frequencies) != len(escapes):
             raise DamagedPostingsError("escaped codes are missing")
-        return Entries(np.cumsum(gaps), codes, escapes, frequencies, lengths)
+        return Entries(gaps.cumsum(), codes, escapes, frequencies, lengths)
 
 
 def decode(blocks: Iterable[bytes], lengths: Counts) -> Postings:

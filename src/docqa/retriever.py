@@ -35,6 +35,7 @@ from docqa.postings import (
     Block,
     Counts,
     DamagedPostingsError,
+    Entries,
     Integers,
     Postings,
     count_lists,
@@ -59,6 +60,10 @@ MERGE_FACTOR = 8
 # A segment is written anew, without its tombstones, if it is small or this share of it is dead.
 _PURGED_PASSAGES = 4_096
 _PURGED_SHARE = 1 / 8
+# The k best are only estimated once the terms that are left could give this share of the highest score at most.
+_HOPE = 0.6
+# Looking up a passage among a term's costs as much as adding this many of them.
+_LOOKUP_COST = 30
 # How much of each segment a merge holds in memory.
 _MERGED_BYTES = 500_000
 
@@ -206,16 +211,17 @@ class SqliteRetriever:
         if not passages or k < 1:
             return []
         length = sum(segment.row.terms for segment in segments)
-        found = {term: self._find(segments, term, length / passages) for term in dict.fromkeys(terms)}
+        found = self._find(segments, list(dict.fromkeys(terms)), length / passages)
         scorer = BM25.of_collection(passages, length, {term: len(each.places) for term, each in found.items()})
-        weighed = [each.weighed(scorer.idf[term]) for term, each in found.items() if len(each.places)]
+        weighed = [each.weighed(scorer.idf[term]) for term, each in found.items()]
         size = segments[-1].offset + segments[-1].row.passages
         if allowed is None:
             places, scores = _best(weighed, size, k)
         else:
             places = _places(segments, np.array(allowed, dtype=np.int64))
             scores = _all(weighed, size)[places]
-        return _top(_ids(segments, places[scores > 0]), scores[scores > 0], k)
+            places, scores = places[scores > 0], scores[scores > 0]
+        return _top(_ids(segments, places), scores, k)
 
     def check(self) -> list[str]:
         """Compare every segment's counts with its lengths, and read all its blocks."""
@@ -236,36 +242,17 @@ class SqliteRetriever:
 
     # --- search
 
-    def _find(self, segments: Sequence[_Segment], term: str, average_length: float) -> _Found:
-        """Read where a term occurs in all segments."""
-        parts = [found for each in segments if (found := self._find_within(each, term, average_length)) is not None]
-        if len(parts) == 1:
-            return parts[0]
-        return _Found(
-            np.concatenate([part.places for part in parts] or [np.empty(0, np.int64)]),
-            np.concatenate([part.factors for part in parts] or [np.empty(0)]),
-        )
-
-    def _find_within(self, segment: _Segment, term: str, average_length: float) -> _Found | None:
-        data = self._store.block(segment.row.id, term)
-        if data is None:
-            return None
+    def _find(self, segments: Sequence[_Segment], terms: Sequence[str], average_length: float) -> dict[str, _Found]:
+        """Read where each term occurs in all segments; those that do not occur are left out."""
+        parts: dict[str, list[_Found]] = {}
         with _translated():
-            entries = Block.read(data).find(term)
-        if entries is None:
-            return None
-        places, factors = entries.places, _factors_by_code(average_length).take(entries.codes)
-        if not len(places) or places[-1] >= segment.row.passages:
-            raise _damaged()
-        if len(entries.escaped):
-            scorer = BM25.of_collection(1, average_length, {})
-            factors[entries.escaped] = scorer.factors(
-                entries.frequencies.astype(np.int64), entries.lengths.astype(np.int64)
-            )
-        if len(segment.dead):
-            live = ~np.isin(places, segment.dead, assume_unique=True)
-            places, factors = places[live], factors[live]
-        return _Found(places + segment.offset if segment.offset else places, factors)
+            for segment in segments:
+                for term, data in self._store.blocks_with(segment.row.id, terms):
+                    entries = Block.read(data).find(term)
+                    if entries is not None:
+                        parts.setdefault(term, []).append(_scored(segment, entries, average_length))
+        found = {term: _joined(each) for term, each in parts.items()}
+        return {term: each for term, each in found.items() if len(each.places)}
 
     # --- change
 
@@ -340,6 +327,26 @@ class SqliteRetriever:
 # --- ranking
 
 
+def _scored(segment: _Segment, entries: Entries, average_length: float) -> _Found:
+    """Turn a term's entries in a segment into factors, leaving out the dead."""
+    places, factors = entries.places, _factors_by_code(average_length).take(entries.codes)
+    if not len(places) or places[-1] >= segment.row.passages:
+        raise DamagedPostingsError("an entry stands beyond the last passage")
+    if len(entries.escaped):
+        frequencies, lengths = entries.frequencies.astype(np.int64), entries.lengths.astype(np.int64)
+        factors[entries.escaped] = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
+    if len(segment.dead):
+        live = ~np.isin(places, segment.dead, assume_unique=True)
+        places, factors = places[live], factors[live]
+    return _Found(places + segment.offset if segment.offset else places, factors)
+
+
+def _joined(parts: Sequence[_Found]) -> _Found:
+    if len(parts) == 1:
+        return parts[0]
+    return _Found(np.concatenate([part.places for part in parts]), np.concatenate([part.factors for part in parts]))
+
+
 def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Scores]:
     """Return places with their scores, among them the k best and all that tie with these.
 
@@ -348,21 +355,19 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
     """
     queue = sorted(weighed, key=lambda each: len(each.places))
     bounds = [float(each.factors.max()) for each in queue]
-    rests = [sum(bounds[number:]) for number in range(len(queue) + 1)]
     totals = np.zeros(size)
-    least, number = 0.0, 0
-    while number < len(queue) and least <= rests[number]:
-        np.add.at(totals, queue[number].places, queue[number].factors)
-        number += 1
-        if number < len(queue) and len(queue[number - 1].places) >= k:
-            least = max(least, _reached(totals, queue[number - 1].places, queue[number:], k))
-    places = np.flatnonzero(totals > max(least - rests[number], 0.0))
-    scores = totals[places]
-    for each, rest in zip(queue[number:], rests[number + 1 :], strict=True):
-        scores += each.at(places)
-        likely = scores >= least - rest
-        places, scores = places[likely], scores[likely]
-    return places, scores
+    least = 0.0
+    for number, each in enumerate(queue, 1):
+        np.add.at(totals, each.places, each.factors)
+        others, rest = queue[number:], sum(bounds[number:])
+        if len(each.places) >= k and rest <= _HOPE * sum(bounds) and (others or not least):
+            least = max(least, _reached(totals, each.places, others, k))
+        if least > rest:
+            places = (totals > least - rest).nonzero()[0]
+            if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
+                return _completed(places, totals[places], others, bounds[number:], least)
+    places = (totals > 0).nonzero()[0]
+    return places, totals[places]
 
 
 def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int) -> float:
@@ -371,11 +376,22 @@ def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int)
     A little less than that, for sums of bounds and sums of scores round differently.
     """
     scores = totals[places]
-    best = np.sort(places[np.argpartition(scores, -k)[-k:]])
+    best = places[scores.argpartition(-k)[-k:]]
     scores = totals[best]
     for each in others:
         scores += each.at(best)
     return float(scores.min()) * (1 - 1e-9)
+
+
+def _completed(
+    places: Integers, scores: Scores, others: Sequence[_Found], bounds: Sequence[float], least: float
+) -> tuple[Integers, Scores]:
+    """Add other terms to the scores of some places, leaving out those that cannot reach the least any more."""
+    for number, each in enumerate(others, 1):
+        scores += each.at(places)
+        likely = scores >= least - sum(bounds[number:])
+        places, scores = places[likely], scores[likely]
+    return places, scores
 
 
 def _all(weighed: Iterable[_Found], size: int) -> Scores:
@@ -406,6 +422,8 @@ def _placed(rows: Iterable[SegmentRow]) -> Iterator[_Segment]:
 
 def _ids(segments: Sequence[_Segment], places: Integers) -> Integers:
     """The ids of the passages at some places of the collection."""
+    if len(segments) == 1:
+        return places + segments[0].row.first
     offsets = np.array([segment.offset for segment in segments])
     shifts = np.array([segment.row.first - segment.offset for segment in segments])
     ids: Integers = places + shifts[np.searchsorted(offsets, places, side="right") - 1]

@@ -480,12 +480,16 @@ class Store:
         """Return a segment's encoded lengths: how many terms each passage had when it was added."""
         return bytes(self._rows("SELECT lengths FROM segments WHERE id = ?", segment_id)[0][0])
 
-    def block(self, segment_id: int, term: str) -> bytes | None:
-        """Return the block in which a term stands if the segment has it, None if it stands before the first."""
-        rows = self._rows(
-            "SELECT data FROM blocks WHERE segment_id = ? AND term <= ? ORDER BY term DESC LIMIT 1", segment_id, term
-        )
-        return rows[0][0] if rows else None
+    def blocks_with(self, segment_id: int, terms: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each term with the one block in which it stands if the segment has it."""
+        with self._translated():
+            for term in terms:
+                row = self._db.conn.execute(
+                    "SELECT data FROM blocks WHERE segment_id = ? AND term <= ? ORDER BY term DESC LIMIT 1",
+                    (segment_id, term),
+                ).fetchone()
+                if row is not None:
+                    yield term, row[0]
 
     def blocks(self, segment_id: int) -> Iterator[bytes]:
         """Yield a segment's blocks by term."""
