@@ -15,11 +15,11 @@ DRIVER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
 
-import docqa.engine
+import docqa.indexing
 from docqa import DocQA
 from portrait import portrait
 
-docqa.engine.BATCH_FILES = 3
+docqa.indexing.BATCH_FILES = 3
 folder, library, fresh = map(Path, sys.argv[1:4])
 dice = random.Random(7)
 words = "lease rent boiler garden river capital ends number word".split()

@@ -308,7 +308,7 @@ def test_a_missing_path_stops_the_run_before_there_is_a_library(open_library: Op
 def test_a_run_that_is_given_up_keeps_what_was_committed(
     open_library: Open, library: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("docqa.engine.BATCH_FILES", 1)
+    monkeypatch.setattr("docqa.indexing.BATCH_FILES", 1)
     engine = open_library(library)
     run = engine.index_events([folder])
     while not isinstance(next(run), events.FileIndexed):

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqa.errors import LibraryBusy, LibraryError
+from docqa.packing import CHUNK_CHARACTERS, pack
 from docqa.records import Document, Mark
-from docqa.store import APPLICATION_ID, CHUNK_CHARACTERS, SCHEMA_VERSION, Store
+from docqa.store import APPLICATION_ID, SCHEMA_VERSION, Store
 
 
 def document(path: str = "/folder/a.txt", **changes: object) -> Document:
@@ -28,7 +29,7 @@ def document(path: str = "/folder/a.txt", **changes: object) -> Document:
 
 def add(store: Store, path: str = "/folder/a.txt", text: str = "abc", marks: tuple[Mark, ...] = ()) -> int:
     with store.transaction():
-        number = store.add_document(document(path), text, marks, [])
+        number = store.add_document(document(path), pack(text), marks, [])
         store.add_passages(number, [(0, len(text))])
     return number
 
@@ -128,7 +129,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
     def fail() -> None:
         with store.transaction():
-            store.add_document(document("/lost"), "x", [], [])
+            store.add_document(document("/lost"), pack("x"), [], [])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -177,6 +178,7 @@ def test_what_was_removed_is_not_in_the_file_any_more(library: Path) -> None:
 OTHER = """
 import sys
 from pathlib import Path
+from docqa.packing import pack
 from docqa.records import Document
 from docqa.store import Store
 store = Store(Path(sys.argv[1]))
@@ -185,7 +187,7 @@ store.close()
 """
 WRITING = """
 with store.writing(), store.transaction():
-    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), "x", [], [])
+    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), pack("x"), [], [])
     print("ready", flush=True)
     sys.stdin.readline()
 print("done", flush=True)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_postings import plain
 
-from docqa.terms import _QUESTION_WORDS, document_terms, question_terms
+from docqa.postings import count_lists
+from docqa.terms import _QUESTION_WORDS, document_terms, passage_postings, passage_terms, question_terms
 
 # Text with many accents, compatibility forms and scripts beside what Hypothesis finds by itself.
 words = st.text() | st.text(alphabet="aàâÅéïñöſßΣσςİıKﬁＡ𝐀𝚨½²Жжअ中日ーא' _-.\u0301", max_size=12)
@@ -78,3 +80,19 @@ def test_a_question_without_words_has_no_terms(question: str) -> None:
 )
 def test_operators_are_separators_like_any_punctuation(question: str) -> None:
     assert all(term.isalnum() for term in question_terms(question))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "Über uns", "Annex A"]), words), max_size=5))
+def test_a_documents_postings_count_the_terms_of_its_passages(passages: list[tuple[str, str]]) -> None:
+    path = "/letters/Lease-2025.txt"
+    counted = passage_postings(path, [heading for heading, _ in passages], [text for _, text in passages])
+    listed = count_lists([passage_terms(path, heading, text) for heading, text in passages])
+    assert plain(counted) == plain(listed)
+    assert counted.lengths.tolist() == listed.lengths.tolist()
+
+
+def test_postings_do_not_depend_on_what_was_counted_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docqa.terms._Numbers._LIMIT", 3)
+    first = passage_postings("/a.txt", ["", ""], ["rent lease", "boiler garden rents"])
+    passage_postings("/b.txt", [""], ["a b c d e f g"])
+    assert plain(passage_postings("/a.txt", ["", ""], ["rent lease", "boiler garden rents"])) == plain(first)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Unavailable,
         UsageError,
     )
-    from docqa.reader.lengths import LengthConfiguration
+    from docqa.reader.lengths import Effort, LengthConfiguration
     from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status
 
 _HOMES = {
@@ -40,7 +40,7 @@ _HOMES = {
         "Unavailable",
         "UsageError",
     ),
-    "docqa.reader.lengths": ("LengthConfiguration",),
+    "docqa.reader.lengths": ("Effort", "LengthConfiguration"),
     "docqa.records": ("Answer", "Document", "IndexReport", "Match", "Result", "Source", "Status"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -50,6 +50,7 @@ __all__ = [
     "DocQA",
     "DocqaError",
     "Document",
+    "Effort",
     "ExtractionError",
     "IndexReport",
     "LengthConfiguration",

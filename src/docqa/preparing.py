@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from docqa import files
 from docqa.errors import ExtractionError
 from docqa.extract import extract
-from docqa.passages import Bounds, cut_passages
-from docqa.records import Document, Extraction
+from docqa.packing import pack
+from docqa.passages import Bounds, cut_passages, headings, line_marks
+from docqa.postings import Postings
+from docqa.records import Document, Mark
+from docqa.terms import passage_postings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file ready to be written into the library."""
+    """A file ready to be written into the library: its packed text, and its passages with their postings."""
 
     document: Document
-    extraction: Extraction
+    remarks: tuple[str, ...]
+    marks: list[Mark]
+    text: list[bytes]
     bounds: list[Bounds]
+    postings: Postings
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,18 @@ def prepare(task: Task) -> Outcome:
         characters=len(extraction.text),
         passages=len(bounds),
     )
-    return Prepared(document, extraction, bounds)
+    return Prepared(
+        document,
+        extraction.remarks,
+        [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)],
+        pack(extraction.text),
+        bounds,
+        passage_postings(file.path, headings(extraction.marks, bounds), _texts(extraction.text, bounds)),
+    )
+
+
+def _texts(text: str, bounds: Iterable[Bounds]) -> Iterator[str]:
+    return (text[start:end] for start, end in bounds)
 
 
 def failed(task: Task, reason: str) -> Failed:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from docqa.reader.lengths import Effort
+
 MarkKind = Literal["page", "line", "heading", "cell"]
 FileState = Literal["unchanged", "changed", "gone"]
 
@@ -170,11 +172,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReaderInfo:
-    """Which reader answered: its name, its arithmetic, and the share of tokens each layer kept (None: all)."""
+    """Which reader answered: its name, its arithmetic, and the share of tokens each layer kept (None: all).
+
+    `passages` is how many it read.
+    """
 
     name: str
     precision: str
     lengths: tuple[float, ...] | None
+    passages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,9 @@ class Result:
     """The answers to a question, best first; none means that the library does not hold one.
 
     Without answers, `passages` are the ones that match best, to read for oneself. `notices` tell the person
-    who asked what was done differently than asked, such as a question that was shortened.
+    who asked what was done differently than asked, such as a question that was shortened. `effort` is what the
+    answers were read with, None where the length configuration was given. `complete` is False if reading was
+    cut short by a deadline.
     """
 
     question: str
@@ -209,6 +217,8 @@ class Result:
     reader: ReaderInfo
     timing_ms: Timing
     notices: tuple[str, ...] = ()
+    effort: Effort | None = None
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,13 @@ K1, B = 0.9, 0.5
 
 # Segments are merged when this many of similar size stand beside each other.
 MERGE_FACTOR = 8
+# All are written as one after much was added, if the largest has no more than this share of the passages.
+_COMPACT_SHARE = 3 / 4
 # A segment is written anew, without its tombstones, if it is small or this share of it is dead.
 _PURGED_PASSAGES = 4_096
 _PURGED_SHARE = 1 / 8
 # The k best are only estimated once the terms that are left could give this share of the highest score at most.
-_HOPE = 0.6
+_HOPE = 0.5
 # Looking up a passage among a term's costs as much as adding this many of them.
 _LOOKUP_COST = 30
 # How much of each segment a merge holds in memory.
@@ -84,7 +86,10 @@ class Retriever(Protocol):
         """Make all changes since the last commit visible to searches."""
 
     def compact(self) -> None:
-        """Bring what was committed into the form that is searched fastest and holds nothing of what was deleted."""
+        """Bring the engine's data into the form that is searched fastest, if enough was added to be worth it."""
+
+    def purge(self) -> None:
+        """Leave no trace of what was deleted."""
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Return the k passages with the highest scores above zero, best first, and all that tie with the last.
@@ -199,10 +204,17 @@ class SqliteRetriever:
             self._rewrite(neighbours)
 
     def compact(self) -> None:
-        """Write all segments as one, or the one anew if it has tombstones."""
+        """Write all segments as one, unless one of them is nearly all."""
         segments = self._store.segments()
-        if len(segments) > 1 or any(len(_numbers(segment.dead)) for segment in segments):
+        sizes = [segment.live for segment in segments]
+        if len(sizes) > 1 and max(sizes) < _COMPACT_SHARE * sum(sizes):
             self._rewrite(segments)
+
+    def purge(self) -> None:
+        """Write every segment anew that has tombstones."""
+        for segment in self._store.segments():
+            if len(_numbers(segment.dead)):
+                self._rewrite([segment])
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Rank as the protocol says, by the sum of BM25 term scores; repeated terms count once."""

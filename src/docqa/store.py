@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import sqlite3
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +21,16 @@ from sqlite_utils import Database, Migrations
 
 from docqa import postings
 from docqa.errors import LibraryBusy, LibraryError
+from docqa.packing import CHUNK_CHARACTERS, unpack
 from docqa.records import Document, Mark, MarkKind, Passage, Verdict
 
 # "docq" in ASCII, at bytes 68 to 71 of the file.
 APPLICATION_ID = 0x646F6371
-# Texts are cut for storage: reading a passage decompresses this many characters or twice as many, not a book.
-CHUNK_CHARACTERS = 32_768
 BUSY_TIMEOUT_S = 5.0
+# Texts and postings come in pieces of a few thousand bytes, which leave less unused in pages of this size.
+_PAGE_BYTES = 16_384
+# Unused space beyond this share of the file goes back to the file system.
+_FREE_SHARE = 1 / 16
 
 migrations = Migrations("docqa")
 
@@ -244,8 +246,10 @@ class Store:
 
     # --- documents
 
-    def add_document(self, document: Document, text: str, marks: Iterable[Mark], remarks: Sequence[str]) -> int:
-        """Add a document with its text and marks; its passages follow by `add_passages`. Return its id."""
+    def add_document(
+        self, document: Document, text: Sequence[bytes], marks: Iterable[Mark], remarks: Sequence[str]
+    ) -> int:
+        """Add a document with its packed text and its marks; its passages follow by `add_passages`. Return its id."""
         document_id = self._run(
             "INSERT INTO documents (path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -260,10 +264,7 @@ class Store:
         )
         self._run_many(
             "INSERT INTO texts (document_id, start, data) VALUES (?, ?, ?)",
-            (
-                (document_id, start, zlib.compress(text[start : start + CHUNK_CHARACTERS].encode(), 1))
-                for start in range(0, len(text), CHUNK_CHARACTERS)
-            ),
+            ((document_id, number * CHUNK_CHARACTERS, data) for number, data in enumerate(text)),
         )
         # Of two marks of a kind at one place, the later is the closer: a heading right below its parent.
         self._run_many(
@@ -320,8 +321,8 @@ class Store:
             end,
         )
         try:
-            joined = "".join(zlib.decompress(data).decode() for (data,) in rows)
-        except (zlib.error, UnicodeDecodeError) as error:
+            joined = unpack(data for (data,) in rows)
+        except ValueError as error:
             raise self._damaged(error) from error
         return joined[max(0, start) - first_chunk : max(0, end) - first_chunk]
 
@@ -499,6 +500,14 @@ class Store:
 
     # --- health
 
+    def shrink(self) -> None:
+        """Give unused space back to the file system if it is much of the file."""
+        free, pages = (self._rows(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_count"))
+        if free > _FREE_SHARE * pages:
+            with self._translated():
+                # As a script, because each step of the statement frees one page only.
+                self._db.conn.executescript("PRAGMA incremental_vacuum")
+
     def check(self) -> list[str]:
         """Return what SQLite finds wrong with the file: nothing, if it is sound."""
         findings = [str(finding) for (finding,) in self._rows("PRAGMA quick_check")]
@@ -605,6 +614,8 @@ def _create(path: Path) -> None:
         db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
         try:
             _protect(db)
+            db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrations.apply(db)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -97,8 +97,10 @@ def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, fo
     done = filled("ask", "--json", "--reader", tiny_reader, "When does the lease end?")
     assert (done.code, done.err) == (0, "")
     result = done.json
-    assert list(result) == ["question", "answers", "passages", "library", "reader", "timing_ms", "notices"]
-    assert list(result["reader"]) == ["name", "precision", "lengths"]
+    shape = ["question", "answers", "passages", "library", "reader", "timing_ms", "notices", "effort", "complete"]
+    assert list(result) == shape
+    assert list(result["reader"]) == ["name", "precision", "lengths", "passages"]
+    assert (result["effort"], result["complete"], result["reader"]["passages"]) == ("balanced", True, 1)
     assert list(result["timing_ms"]) == ["retrieve", "read", "total"]
     assert (result["question"], result["library"]) == ("When does the lease end?", str(library))
     assert (result["passages"], result["notices"], result["reader"]["lengths"]) == ([], [], None)
@@ -171,6 +173,31 @@ def test_input_that_is_not_utf8_is_still_a_question(filled: Cli, tiny_reader: Pa
 
 def test_an_argument_that_is_not_utf8_is_still_a_question(filled: Cli, tiny_reader: Path) -> None:
     assert filled("ask", "--json", "--reader", tiny_reader, "caf\udce9 lease").code == 0
+
+
+@pytest.mark.parametrize(
+    "duration", ["300", "0ms", "-5ms", "ms", "fast", "1e3ms", "300 hours", "0.0s", "nanms", "infs", "9" * 400 + "s", ""]
+)
+def test_a_duration_that_is_none_is_a_usage_error(filled: Cli, duration: str) -> None:
+    done = filled("ask", f"--within={duration}", "lease?")
+    assert (done.code, done.out) == (2, "")
+    assert "is no stretch of time; write it like 300ms or 1.5s" in done.err
+
+
+@pytest.mark.parametrize("duration", ["60s", "1.5 s", "90000ms"])
+def test_an_answer_may_have_a_deadline(filled: Cli, tiny_reader: Path, duration: str) -> None:
+    done = filled("ask", "--json", "--reader", tiny_reader, "--within", duration, "When does the lease end?")
+    assert (done.code, done.json["complete"], done.json["notices"]) == (0, True, [])
+
+
+def test_the_effort_is_an_option_or_an_environment_variable(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ("ask", "--json", "--reader", tiny_reader, "lease?")
+    assert filled(*ask, "--effort", "fast").json["effort"] == "fast"
+    monkeypatch.setenv("DOCQA_EFFORT", "thorough")
+    assert filled(*ask).json["effort"] == "thorough"
+    assert filled(*ask, "--effort", "heroic").code == 2
 
 
 @pytest.mark.parametrize("question", ["", " ", "?!", "___"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import tables
 
 from docqa.reader import catalogue
 
@@ -82,13 +83,14 @@ def test_show_tells_what_is_known(cli: Cli, foreign: Path) -> None:
     for known in ("2 layers, width 32", str(foreign), "by docqa 0.", "none fitted", "none measured"):
         assert known in shown
     (folder / catalogue.RANKING).write_text(json.dumps({"least_confidence": 0.31, "precisions": []}))
-    (folder / catalogue.LENGTHS).write_text(json.dumps({"measured": [1, 2]}))
+    tables.write(folder)
     shown = cli("reader", "show", "foreign").out
     assert "a confidence of 31% on" in shown
-    assert "--json has the table" in shown
+    assert "measured on a test, 100 questions; F1 80.0 in full" in shown
+    assert "fast 0.45 of the time, F1 77.5; balanced 0.70 of the time, F1 79.5" in shown
     as_json = cli("reader", "show", "foreign", "--json").json
     assert as_json["ranking"]["least_confidence"] == 0.31
-    assert as_json["lengths"] == {"measured": [1, 2]}
+    assert as_json["lengths"] == json.loads(tables.TABLE.to_json())
     assert as_json["digest"] in (folder / catalogue.MANIFEST).read_text()
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docqa.reader.lengths import LengthConfiguration
+from docqa.errors import ReaderError
+from docqa.reader.lengths import EFFORTS, Effort, LengthConfiguration, LengthTable, MeasuredLengths
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,94 @@ def test_layers_keep_ever_fewer_tokens_but_at_least_one(shares: tuple[float, ...
     kept = [length, *(lengths.kept(layer, length) for layer in range(len(shares)))]
     assert kept == sorted(kept, reverse=True)
     assert kept[-1] >= 1
+
+
+# --- the measured table -------------------------------------------------------------------------------------
+
+
+def row(shares: tuple[float, ...], f1: float, time: float, **figures: float) -> MeasuredLengths:
+    return MeasuredLengths(shares, **{"cost": time, "exact": f1 / 2, "drift": 0.5, **figures}, f1=f1, time=time)
+
+
+FULL = row((1.0, 1.0), 0.80, 1.0)
+TABLE = LengthTable(
+    (
+        row((0.9, 0.9), 0.795, 0.9),
+        FULL,
+        row((0.5, 0.2), 0.60, 0.3),
+        row((0.8, 0.7), 0.79, 0.7),
+        row((0.7, 0.4), 0.775, 0.5),
+        row((0.9, 0.2), 0.793, 0.8),
+    ),
+    "a test",
+    10,
+    {"float32": 0.80},
+)
+ORIGIN = Path("lengths.json")
+
+
+@pytest.mark.parametrize(
+    ("effort", "shares"), [("thorough", (1.0, 1.0)), ("balanced", (0.8, 0.7)), ("fast", (0.7, 0.4))]
+)
+def test_an_effort_is_the_fastest_configuration_that_loses_little_enough(
+    effort: Effort, shares: tuple[float, ...]
+) -> None:
+    assert TABLE.choose(effort).shares == shares
+
+
+def test_where_dropping_tokens_never_pays_every_effort_reads_in_full() -> None:
+    dear = LengthTable((FULL, row((0.9, 0.9), 0.80, 1.1), row((0.5, 0.5), 0.4, 0.5)), "a test", 10)
+    assert {dear.choose(effort).shares for effort in EFFORTS} == {(1.0, 1.0)}
+
+
+def test_rows_to_choose_from_get_faster_and_less_accurate() -> None:
+    rows = TABLE.affordable("fast")
+    assert [row.time for row in rows] == [1.0, 0.9, 0.8, 0.7, 0.5]
+    assert [row.f1 for row in rows] == sorted((row.f1 for row in rows), reverse=True)
+
+
+@given(st.lists(st.builds(row, st.just((0.5, 0.5)), st.floats(0, 1), st.floats(0, 2)), max_size=8))
+def test_less_effort_is_never_slower(rows: list[MeasuredLengths]) -> None:
+    table = LengthTable((FULL, *rows), "a test", 10)
+    times = [table.choose(effort).time for effort in EFFORTS]
+    assert times == sorted(times)
+    assert all(table.choose(effort).f1 >= 0.80 - 0.03 - 1e-6 for effort in EFFORTS)
+
+
+def test_a_table_survives_being_written() -> None:
+    assert LengthTable.from_json(TABLE.to_json(), ORIGIN) == TABLE
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"rows": []}, "number"),
+        ({"rows": 3}, "not iterable"),
+        ({"rows": [{"shares": [1.0]}]}, "missing"),
+        ({"rows": [{**asdict(FULL), "shares": [0.5, 0.6]}]}, "must not increase"),
+        ({"rows": [{**asdict(FULL), "shares": "no"}]}, "'<'"),
+        ({"rows": [asdict(FULL), {**asdict(FULL), "shares": [1.0]}]}, "numbers of layers"),
+        ({"rows": [{**asdict(FULL), "shares": [1.0, 0.5]}]}, "keeps all tokens"),
+        ({"rows": [{**asdict(FULL), "time": math.nan}]}, "0 or more"),
+        ({"rows": [{**asdict(FULL), "f1": 80.0}]}, "are shares"),
+        ({"precisions": {"int8": 80}}, "a share"),
+        ({"precisions": []}, "items|values"),
+        ({"surplus": 1}, "surplus"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_by_name(change: dict[str, object], complaint: str) -> None:
+    text = json.dumps({**json.loads(TABLE.to_json()), **change})
+    with pytest.raises(ReaderError, match=rf"lengths\.json cannot be read .*{complaint}.*reader tune"):
+        LengthTable.from_json(text, ORIGIN)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '"x"', "{", "{}"])
+def test_text_that_is_no_table_is_refused(text: str) -> None:
+    with pytest.raises(ReaderError, match=r"lengths\.json cannot be read"):
+        LengthTable.from_json(text, ORIGIN)
+
+
+def test_a_geometric_configuration_keeps_the_same_share_of_what_is_left() -> None:
+    assert LengthConfiguration.geometric(4, 0.5).shares == (0.5, 0.25, 0.125, 0.0625)
+    assert LengthConfiguration.geometric(4, 0.5, first=2).shares == (1.0, 1.0, 0.5, 0.25)
+    assert LengthConfiguration.geometric(3, 1.0).is_full

@@ -20,7 +20,7 @@ from docqa.training.reader_folder import add_ranking
 def data(rivers: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
-    for source in recipe.sources(folder):
+    for source in recipe.first_stage(folder):
         shutil.copy(rivers, source.file)
     return folder
 
@@ -42,7 +42,7 @@ def test_the_held_out_documents_are_exported(data: Path, tmp_path: Path) -> None
     result = CliRunner().invoke(main, ["held-out", "--data", str(data), str(file)], catch_exceptions=False)
     assert result.exit_code == 0
     articles = json.loads(file.read_text())["data"]
-    assert {article["collection"] for article in articles} <= {source.file.stem for source in recipe.sources(data)}
+    assert {article["collection"] for article in articles} <= {source.file.stem for source in recipe.first_stage(data)}
     assert read_squad(file).questions
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import DataTable, Input, OptionList, Static
 
-from docqa import DocQA, engine
+from docqa import DocQA, indexing
 from docqa.tui.screens.add_folder import AddFolderScreen
 from docqa.tui.screens.confirm import ConfirmScreen
 from docqa.tui.screens.document import DocumentScreen
@@ -165,15 +165,15 @@ def test_indexing_can_be_stopped(
     for number in range(20):
         (folder / f"{number}.txt").write_text(f"number {number}")
     begun, go_on = threading.Event(), threading.Event()
-    write = engine._write
+    write = indexing._write
 
     def slowly(*arguments: Any) -> Any:
         begun.set()
         go_on.wait(20)
         return write(*arguments)
 
-    monkeypatch.setattr(engine, "_write", slowly)
-    monkeypatch.setattr(engine, "BATCH_FILES", 2)
+    monkeypatch.setattr(indexing, "_write", slowly)
+    monkeypatch.setattr(indexing, "BATCH_FILES", 2)
 
     async def steps(driver: Driver) -> None:
         driver.app.call_later(driver.app.push_screen, IndexingScreen([str(folder)]))

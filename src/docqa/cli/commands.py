@@ -19,6 +19,7 @@ from docqa.cli.options import (
     option_json,
     option_library,
     option_reader,
+    options_effort,
     options_filter,
 )
 from docqa.cli.reader import narrate_reader
@@ -71,9 +72,8 @@ def index(paths: tuple[str, ...], library: str | None, as_json: bool) -> None:
 @option_library
 @option_reader
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many answers to give.")
-@click.option(
-    "--passages", type=click.IntRange(min=1), default=10, show_default=True, help="How many passages to read."
-)
+@options_effort
+@click.option("--passages", type=click.IntRange(min=1), help="How many passages to read (default: by the effort).")
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Only answers at least this likely to be right."
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from docqa.cli import render
+from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -46,6 +49,42 @@ def option_color(command: Command) -> Command:
         return command(*args, **options)
 
     return coloured
+
+
+class Duration(click.ParamType[float]):
+    """A stretch of time with its unit, such as 300ms or 1.5s; converted to milliseconds."""
+
+    name = "duration"
+    _FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Milliseconds, more than none; anything else fails with what would do."""
+        match = self._FORM.fullmatch(str(value).strip())
+        milliseconds = float(match[1]) * (1000 if match[2] == "s" else 1) if match else 0.0
+        if not 0 < milliseconds < math.inf:
+            self.fail(f"{str(value)!r} is no stretch of time; write it like 300ms or 1.5s", param, ctx)
+        return milliseconds
+
+
+def options_effort(command: Command) -> Command:
+    """Add the dial between time and accuracy, and the deadline."""
+    effort = click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default=DEFAULT_EFFORT,
+        envvar="DOCQA_EFFORT",
+        show_default=True,
+        show_envvar=True,
+        help="How hard to try: fewer passages, read by fewer tokens where that was measured to do, or all in full.",
+    )
+    within = click.option(
+        "--within",
+        "within_ms",
+        type=Duration(),
+        metavar="TIME",
+        help="Give the best answer found within TIME (300ms, 1.5s); loading the reader does not count.",
+    )
+    return effort(within(command))
 
 
 def options_filter(command: Command) -> Command:

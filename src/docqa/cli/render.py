@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from docqa.evaluation.library import LibraryReport
     from docqa.ranking import Ranking
     from docqa.reader.catalogue import ReaderEntry
+    from docqa.reader.lengths import Effort, LengthTable
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5
@@ -210,7 +211,7 @@ def readers(found: Sequence[ReaderEntry]) -> str:
     )
 
 
-def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
+def reader(found: ReaderEntry, ranking: Ranking | None, lengths: LengthTable | None) -> str:
     """Render what is known of a reader; `ranking` and `lengths` are None where its folder has none."""
     fitted = "none fitted: confidences say little until docqa calibrate has seen a gold set"
     if ranking is not None:
@@ -223,11 +224,20 @@ def reader(found: ReaderEntry, ranking: Ranking | None, lengths: object) -> str:
         ("source", _origin(found)),
         ("digest", one_line(found.digest or "none")),
         ("ranking", fitted),
-        ("lengths", "none measured" if lengths is None else "measured; --json has the table"),
+        ("lengths", "none measured; docqa reader tune does it" if lengths is None else _measured(lengths)),
     ]
     if found.source is not None:
         lines.insert(5, ("converted", one_line(f"{found.source.converted} by docqa {found.source.docqa}")))
     return "\n".join(f"{name:<12}{value}" for name, value in lines)
+
+
+def _measured(table: LengthTable) -> str:
+    """What the efforts cost and bring by a table."""
+    efforts: tuple[Effort, ...] = ("fast", "balanced")
+    chosen = [(effort, table.choose(effort)) for effort in efforts]
+    told = "; ".join(f"{effort} {row.time:.2f} of the time, F1 {100 * row.f1:.1f}" for effort, row in chosen)
+    origin = f"measured on {one_line(table.measured_on)}, {table.questions} questions"
+    return f"{origin}; F1 {100 * table.full.f1:.1f} in full\n{'':12}{told}"
 
 
 def added_reader(found: ReaderEntry, *, ranked: bool) -> str:

@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
 
 from docqa.errors import ReaderError, UsageError
+from docqa.reader.lengths import LengthTable
 
 MANIFEST = "MANIFEST.sha256"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -34,6 +36,7 @@ PREFERRED = "Intel/dynamic_tinybert"
 
 _SETTINGS = ".settings.json"
 _LOCK = ".lock"
+_OWN_LENGTHS = ".lengths"
 _UNFINISHED = (".adding-", ".removing-")
 _NAME = re.compile(r"\w[\w. -]*(/\w[\w. -]*)?")
 _NAME_BYTES = 200
@@ -143,10 +146,60 @@ def entry(name: str) -> ReaderEntry:
     )
 
 
-def lengths_table(name: str) -> Any:
-    """The measured length configurations of a reader, as its file has them; None if it has no such file."""
-    file = _existing(name) / LENGTHS
-    return read_object(file) if file.is_file() else None
+def lengths_table(name: str) -> LengthTable | None:
+    """The measured length configurations of the reader with this name; see `lengths_of`."""
+    return lengths_of(_existing(name))
+
+
+def lengths_of(folder: Path) -> LengthTable | None:
+    """The measured length configurations of a reader model: this user's, else its own; None if it has none.
+
+    ReaderError if the file is not what `docqa reader tune` writes.
+    """
+    # Digests are computed for some folders, so they are asked for only where they can lead anywhere.
+    own = [own_lengths_file(folder)] if (readers_folder() / _OWN_LENGTHS).is_dir() else []
+    for file in (*own, folder / LENGTHS):
+        if file.is_file():
+            try:
+                return LengthTable.from_json(file.read_text(encoding="utf-8"), file)
+            except (OSError, UnicodeDecodeError) as error:
+                raise ReaderError(f"{file} cannot be read ({error})") from error
+    return None
+
+
+def own_lengths_file(folder: Path) -> Path:
+    """Where this user's measurements of a reader model are kept if not in its folder; it goes by the weights."""
+    return readers_folder() / _OWN_LENGTHS / f"{weights_digest(folder)}.json"
+
+
+def write_lengths(folder: Path, table: LengthTable) -> None:
+    """Store measurements in a reader model's folder, with their digest in its manifest if it has one.
+
+    ReaderError if a file cannot be written.
+    """
+    content = f"{table.to_json()}\n".encode()
+    manifest = folder / MANIFEST
+    _write_whole(folder / LENGTHS, content)
+    if manifest.is_file():
+        entries = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+        others = [entry for entry in entries if not entry.endswith(f"  {LENGTHS}\n")]
+        _write_whole(manifest, "".join([*others, f"{sha256(content).hexdigest()}  {LENGTHS}\n"]).encode())
+
+
+def write_own_lengths(folder: Path, table: LengthTable) -> Path:
+    """Store this user's measurements of a reader model outside its folder; return the file."""
+    file = own_lengths_file(folder)
+    _write_whole(file, f"{table.to_json()}\n".encode())
+    return file
+
+
+def weights_digest(folder: Path) -> str:
+    """The SHA-256 of a reader model's weights: as its manifest has it, else computed."""
+    digest = _digest(folder)
+    if digest is None:
+        with (folder / "model.safetensors").open("rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+    return digest
 
 
 def use(name: str) -> None:
@@ -307,11 +360,15 @@ def _settings() -> dict[str, Any]:
 def _remember(**changes: object) -> None:
     """Change settings; None forgets one. ReaderError if they cannot be written."""
     settings = {key: value for key, value in {**_settings(), **changes}.items() if value is not None}
-    file = readers_folder() / _SETTINGS
-    partial = file.with_name(f"{_SETTINGS}.{os.getpid()}")
+    _write_whole(readers_folder() / _SETTINGS, json.dumps(settings).encode())
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    """Write a file so that it is either as before or complete; ReaderError if it cannot be written."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(settings), encoding="utf-8")
+        partial.write_bytes(content)
         partial.replace(file)
     except OSError as error:
         with suppress(OSError):

@@ -20,6 +20,9 @@ from torch.nn import functional
 
 from docqa.reader.lengths import LengthConfiguration
 
+# Every distinct shape costs the CPU backend a compiled kernel, so the rows that go on are rounded up too.
+KEPT_STEP = 16
+
 
 @dataclass(frozen=True, slots=True)
 class BertShape:
@@ -164,8 +167,9 @@ def _most_significant(significance: Tensor, real: Tensor, kept: list[int]) -> tu
     An input that keeps fewer tokens than the longest of its batch is filled up; padding never comes before
     a real token, and [CLS] always comes first.
     """
-    ranked = significance.masked_fill(~real, float("-inf"))
+    ranked = significance.detach().masked_fill(~real, float("-inf"))
     ranked[:, 0] = float("inf")
-    rows = ranked.topk(max(kept), dim=1).indices
+    rounded = -(-max(kept) // KEPT_STEP) * KEPT_STEP
+    rows = ranked.topk(min(rounded, ranked.shape[1]), dim=1).indices
     numbers = torch.tensor(kept, device=rows.device)
     return rows, torch.arange(rows.shape[1], device=rows.device) < numbers[:, None]

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from docqa.reader import weights, windows
-from docqa.reader.lengths import LengthConfiguration
+from docqa.errors import ReaderError
+from docqa.reader import catalogue, weights, windows
+from docqa.reader.lengths import LengthConfiguration, LengthTable
+from docqa.reader.weights import ReaderModel
 from docqa.reader.windows import Window
 from docqa.records import Span
 
@@ -37,7 +39,8 @@ class Reader:
 
     `reader` is None for the reader in use, else a reader's name, a folder, or a checkpoint's hub name.
     `precision` is the arithmetic's: `auto` is bfloat16 where the processor multiplies it in hardware, which
-    is about twice as fast, else float32. `folder` is the model's own, None for a checkpoint without one.
+    is about twice as fast, else float32. `folder` is the model's own, None for a checkpoint without one,
+    and `lengths_table` its measured length configurations, None if there are none.
     ReaderError if the model cannot be loaded.
     """
 
@@ -46,6 +49,7 @@ class Reader:
         self.name = loaded.name
         self.folder = loaded.folder
         self.layers = loaded.model.shape.num_hidden_layers
+        self.lengths_table = _lengths_table(loaded)
         self.precision = _hardware_precision() if precision == "auto" else precision
         self._tokenizer = loaded.tokenizer
         self._model = loaded.model.to(getattr(torch, self.precision))
@@ -88,6 +92,18 @@ class Reader:
             real[row, : len(window.tokens)] = True
         logits: NDArray[np.float32] = self._model(tokens, segments, real, lengths).numpy()
         return logits
+
+
+def _lengths_table(loaded: ReaderModel) -> LengthTable | None:
+    """The model's measured length configurations; ReaderError if they are another model's."""
+    table = catalogue.lengths_of(loaded.folder) if loaded.folder is not None else None
+    layers = loaded.model.shape.num_hidden_layers
+    if table is not None and table.layers != layers:
+        raise ReaderError(
+            f"the length configurations of {loaded.folder} are for {table.layers} layers, the model has {layers};"
+            " measure them anew: docqa reader tune"
+        )
+    return table
 
 
 def _hardware_precision() -> Literal["float32", "bfloat16"]:

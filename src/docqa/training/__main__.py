@@ -10,17 +10,19 @@ from pathlib import Path
 import click
 
 from docqa.errors import DocqaError
-from docqa.reader import weights
 from docqa.training import recipe
 from docqa.training.checkpoint import write_whole
 from docqa.training.data import Mix, as_squad, read_squad
 from docqa.training.fine_tune import Event, Progress, Resumed, Saved, Settings, Trained, fine_tune
+from docqa.training.length_drop import LengthDrop
 from docqa.training.ranking import Judged, fit_ranking, held_out_library, judge
 from docqa.training.reader_folder import add_ranking, model_card, write_reader
+from docqa.training.start import load_start
 from docqa.training.validation import validate
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_EVERYDAY = "The file of everyday documents; with it the second stage's mix."
 
 
 @click.group()
@@ -35,6 +37,9 @@ def main() -> None:
 @click.option("--reader", "reader_folder", type=_FOLDER, required=True, help="Folder for the finished reader model.")
 @click.option("--name", required=True, help="The reader model's name.")
 @click.option("--steps", type=int, required=True, help="Steps in all; may differ when a run is resumed.")
+@click.option("--rate", type=float, default=Settings(1).rate, show_default=True, help="The highest learning rate.")
+@click.option("--everyday", type=_FILE, help=_EVERYDAY)
+@click.option("--length-drop", "bound", type=float, help="Train with LengthDrop; the most a layer drops.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order and choice of examples.")
 @click.option("--remark", "remarks", multiple=True, help="A sentence on the run for the card; may be repeated.")
 @click.option("--figure", "figures", multiple=True, help="A measured result for the model card; may be repeated.")
@@ -45,26 +50,31 @@ def fine_tune_command(
     reader_folder: Path,
     name: str,
     steps: int,
+    rate: float,
+    everyday: Path | None,
+    bound: float | None,
     seed: int,
     remarks: tuple[str, ...],
     figures: tuple[str, ...],
 ) -> None:
     """Fine-tune a reader. Run it again to resume, or, when done, to write the folder anew."""
-    settings, sources = Settings(steps=steps, seed=seed), recipe.sources(data)
+    sources = recipe.sources(data, everyday)
+    length_drop = None if bound is None else LengthDrop(bound)
+    settings = Settings(steps=steps, rate=rate, seed=seed, length_drop=length_drop)
     for event in fine_tune(start, sources, run_folder, settings):
         click.echo(_line(event), err=True)
         if isinstance(event, Trained):
             card = model_card(
                 name,
                 event.model,
-                recipe.START,
+                start.name,
                 Mix(sources),
                 settings,
                 event.seconds,
                 remarks=remarks,
                 figures=figures,
             )
-            write_reader(reader_folder, name, event.model, weights.load(start).tokenizer, card)
+            write_reader(reader_folder, name, event.model, load_start(start, seed).tokenizer, card)
 
 
 def _line(event: Event) -> str:
@@ -82,10 +92,11 @@ def _line(event: Event) -> str:
 
 @main.command("held-out")
 @click.option("--data", type=_FOLDER, required=True, help="Folder with the training files.")
+@click.option("--everyday", type=_FILE, help=_EVERYDAY)
 @click.argument("file", type=_FILE)
-def held_out_command(data: Path, file: Path) -> None:
+def held_out_command(data: Path, everyday: Path | None, file: Path) -> None:
     """Write the held-out documents and their questions to FILE, in SQuAD 2.0's format."""
-    held_out = Mix(recipe.sources(data)).held_out
+    held_out = Mix(recipe.sources(data, everyday)).held_out
     write_whole(file, json.dumps(as_squad(held_out), ensure_ascii=False).encode())
 
 
@@ -100,10 +111,11 @@ def validate_command(every: int, reader: Path, file: Path) -> None:
 
 @main.command("fit-ranking")
 @click.option("--data", type=_FOLDER, required=True, help="Folder with the training files.")
+@click.option("--everyday", type=_FILE, help=_EVERYDAY)
 @click.argument("reader", type=_FOLDER)
-def fit_ranking_command(data: Path, reader: Path) -> None:
+def fit_ranking_command(data: Path, everyday: Path | None, reader: Path) -> None:
     """Fit how READER's answers are ranked, and their confidence, on held-out documents; write it into its folder."""
-    with held_out_library(Mix(recipe.sources(data)), reader) as (engine, questions):
+    with held_out_library(Mix(recipe.sources(data, everyday)), reader) as (engine, questions):
         judged: list[Judged] = []
         for number, question in enumerate(questions, 1):
             judged += judge(engine, [question])

@@ -73,11 +73,11 @@ class Example:
 class Source:
     """How one file takes part in training.
 
-    `share` of its questions are used in each pass, `distractors` is the expected number of distractor
-    passages a question, from 0 to 1, and `held_out` the share of its documents that is never trained on.
-    What a document is, `documents` says: in collections of posts each paragraph is its own. `calibration` is how
-    many of the questions about what was held out are asked to fit a ranking. `origin` is where the data comes
-    from and under which licence, for the model card.
+    Each of its questions is used `share` times a pass on average, `distractors` is the expected number of distractor
+    passages a question, and `held_out` the share of its documents that is never trained on. What a document is,
+    `documents` says: in collections of posts each paragraph is its own. The documents with the titles
+    `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
+    asked to fit a ranking. `origin` is where the data comes from and under which licence, for the model card.
     """
 
     file: Path
@@ -87,6 +87,7 @@ class Source:
     held_out: float = 0.0
     documents: DocumentKind = "article"
     calibration: int = 0
+    also_held_out: tuple[str, ...] = ()
 
 
 def read_squad(file: Path) -> Collection:
@@ -149,15 +150,17 @@ def _nearest(context: str, text: str, expected: int) -> int | None:
     return min(starts, key=lambda start: abs(start - expected), default=None)
 
 
-def hold_out(collection: Collection, share: float, kind: DocumentKind) -> tuple[Collection, Collection]:
+def hold_out(
+    collection: Collection, share: float, kind: DocumentKind, also: Sequence[str] = ()
+) -> tuple[Collection, Collection]:
     """Split a collection into what is trained on and what is held out: whole documents, never questions.
 
     The documents with the smallest hashes of their title (or, where each paragraph is a document, of its
-    text) are held out, so that neither the order of the file nor a seed matters.
+    text) are held out, so that neither the order of the file nor a seed matters, and those titled as in `also`.
     """
     keys = collection.titles if kind == "article" else collection.paragraphs
     ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode("utf-8", "replace")).digest())
-    held = set(ranked[: round(share * len(ranked))])
+    held = set(ranked[: round(share * len(ranked))]) | set(also)
     inside = [number for number, key in enumerate(keys) if key in held]
     outside = [number for number, key in enumerate(keys) if key not in held]
     return _subset(collection, outside), _subset(collection, inside)
@@ -266,7 +269,7 @@ class Mix:
         for source in sources:
             collection = read_squad(source.file)
             self.dropped[collection.name] = collection.dropped
-            splits.append(hold_out(collection, source.held_out, source.documents))
+            splits.append(hold_out(collection, source.held_out, source.documents, source.also_held_out))
         self.collections = tuple(trained for trained, _ in splits)
         self.held_out = tuple(held for _, held in splits if held.paragraphs)
         self._distractors = tuple(
@@ -274,17 +277,29 @@ class Mix:
             for source, collection in zip(self.sources, self.collections, strict=True)
         )
 
-    def examples(self, random: Random) -> Iterator[Example]:
-        """One pass, source by source: every selected question with its paragraph, some with a distractor."""
+    def examples(self, random: Random) -> Iterator[tuple[Example, ...]]:
+        """One pass, source by source: each selected question with its own paragraph first, then its distractors."""
         for source, collection, distractors in zip(self.sources, self.collections, self._distractors, strict=True):
             for question in collection.questions:
-                if random.random() >= source.share:
-                    continue
-                context = collection.paragraphs[question.paragraph]
-                yield Example(question.text, context, question.answers)
-                if distractors is None or not question.answers or random.random() >= source.distractors:
-                    continue
-                texts = [context[start:end] for start, end in question.answers]
-                found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
-                if found:
-                    yield Example(question.text, collection.paragraphs[random.choice(found)], ())
+                for _ in range(_drawn(source.share, random)):
+                    count = 0 if distractors is None else _drawn(source.distractors, random)
+                    yield _with_distractors(collection, question, distractors, count, random)
+
+
+def _drawn(expected: float, random: Random) -> int:
+    """A whole number that is `expected` on average."""
+    return int(expected) + (random.random() < expected % 1)
+
+
+def _with_distractors(
+    collection: Collection, question: Question, distractors: Distractors | None, count: int, random: Random
+) -> tuple[Example, ...]:
+    """A question with its own paragraph, and with up to `count` distractors if that one answers it."""
+    context = collection.paragraphs[question.paragraph]
+    own = Example(question.text, context, question.answers)
+    if distractors is None or not question.answers or not count:
+        return (own,)
+    texts = [context[start:end] for start, end in question.answers]
+    found = distractors.find(question.text, texts, context, DISTRACTOR_RANKS)
+    chosen = random.sample(found, min(count, len(found)))
+    return (own, *(Example(question.text, collection.paragraphs[place], ()) for place in chosen))

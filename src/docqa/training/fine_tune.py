@@ -1,8 +1,6 @@
 """Fine-tuning a reader on answerable and "not here" passages, stoppable and resumable at any step.
 
-The loss is BERT's for SQuAD 2.0 (Devlin et al. 2019, section 4.3): cross-entropy of the answer's first and
-last token, with [CLS] as both where the passage does not answer. What a span's logits exceed those of [CLS]
-by is then comparable between passages. Places that can be neither, such as the question, take no part.
+What is minimised stands in `docqa.training.losses`.
 """
 
 from __future__ import annotations
@@ -20,14 +18,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from docqa.errors import Unavailable, UsageError
-from docqa.reader import weights
 from docqa.reader.model import SpanModel
 from docqa.training import checkpoint
 from docqa.training.data import Mix, Source
 from docqa.training.inputs import Batch, Encoder, Input, batches, collate
+from docqa.training.length_drop import LengthDrop
+from docqa.training.losses import distillation_loss, span_logits, span_loss
+from docqa.training.start import load_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class Settings:
 
     `rate` is AdamW's highest, reached after the share `warm_up` of all steps and falling linearly to 0.
     Over the last share `averaged` of the steps the weights are averaged, every AVERAGE_EVERY steps.
+    `length_drop` is None, or how the reader learns to do with fewer tokens.
     """
 
     steps: int
@@ -48,6 +48,7 @@ class Settings:
     batch_tokens: int = 3072
     checkpoint_every: int = 200
     seed: int = 0
+    length_drop: LengthDrop | None = None
 
 
 AVERAGE_EVERY = 4
@@ -117,7 +118,7 @@ class _Run:
     """The state of a run: weights, optimizer, average, and the position in the data."""
 
     def __init__(self, start: str | os.PathLike[str], sources: list[Source], folder: Path, settings: Settings) -> None:
-        loaded = weights.load(start)
+        loaded = load_start(start, settings.seed)
         self.model = loaded.model.requires_grad_(requires_grad=True)
         self.mix = Mix(sources)
         limit = min(settings.window_tokens, loaded.model.shape.max_position_embeddings)
@@ -168,20 +169,17 @@ class _Run:
                 yield collate(inputs)
             self.data_pass, self.batch = self.data_pass + 1, 0
 
-    def _pass(self, number: int) -> list[list[Input]]:
+    def _pass(self, number: int) -> list[list[tuple[Input, ...]]]:
         """All batches of a pass; they depend on the seed and the number only, so a resumed run repeats them."""
         random = Random(f"{self.settings.seed}/{number}")  # noqa: S311 (no secret)
-        encoded = [self.encoder.encode(example, random) for example in self.mix.examples(random)]
-        inputs = [one for one in encoded if one is not None]
-        return list(batches(inputs, self.settings.batch_tokens, random))
+        encoded = [self.encoder.encode_all(examples, random) for examples in self.mix.examples(random)]
+        return list(batches(filter(None, encoded), self.settings.batch_tokens, random))
 
     def _take_step(self, batch: Batch) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = schedule(self.step, self.settings)
-        loss = span_loss(self.model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = self._add_gradients(batch)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
-        value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             raise Unavailable(
                 f"training diverged at step {self.step + 1} (loss {value}, gradient {float(norm)}); "
@@ -192,6 +190,18 @@ class _Run:
         self.step += 1
         self._add_to_average()
         return value
+
+    def _add_gradients(self, batch: Batch) -> float:
+        """Back-propagate the step's losses; return the full-length pass's."""
+        logits = span_logits(self.model, batch)
+        loss = span_loss(logits, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.length_drop is not None:
+            random = Random(f"{self.settings.seed}/{self.step}")  # noqa: S311 (no secret)
+            for lengths in self.settings.length_drop.configurations(len(self.model.layers), random):
+                shorter = span_logits(self.model, batch, lengths)
+                distillation_loss(shorter, logits.detach(), batch).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
 
     def _add_to_average(self) -> None:
         """Uniform average of the last weights, as in stochastic weight averaging (arXiv 1803.05407)."""
@@ -255,15 +265,6 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def span_loss(model: SpanModel, batch: Batch) -> Tensor:
-    """Mean cross-entropy of the targets' first and last tokens over the batch, a scalar."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model(batch.tokens, batch.segments, batch.real)
-    starts, ends = logits.masked_fill(~batch.places[:, :, None], float("-inf")).unbind(dim=2)
-    both = functional.cross_entropy(starts, batch.starts) + functional.cross_entropy(ends, batch.ends)
-    return both / 2
-
-
 def schedule(step: int, settings: Settings) -> float:
     """The learning rate of the step after `step` steps: linear warm-up, then linear decay to 0."""
     warm_up = max(1, round(settings.warm_up * settings.steps))
@@ -289,7 +290,8 @@ def _identity(model: SpanModel, sources: list[Source], settings: Settings) -> st
         digest.update(value.numpy().tobytes())
     for source in sources:
         digest.update(hashlib.sha256(source.file.read_bytes()).digest())
-        digest.update(repr((source.share, source.distractors, source.held_out, source.documents)).encode())
+        held_out = source.held_out, source.documents, source.also_held_out
+        digest.update(repr((source.share, source.distractors, *held_out)).encode())
     kept = {name: value for name, value in asdict(settings).items() if name not in ("steps", "checkpoint_every")}
     digest.update(json.dumps(kept, sort_keys=True).encode())
     return digest.hexdigest()

@@ -35,7 +35,8 @@ class Input:
 class Batch:
     """Inputs as tensors: all (batch, tokens), save the targets `starts` and `ends`, (batch,).
 
-    `places` is True where an answer may start or end: at [CLS] and in the passage.
+    `places` is True where an answer may start or end: at [CLS] and in the passage. `questions`, (batch,),
+    numbers the questions, whose inputs stand together, the one with the answer first.
     """
 
     tokens: Tensor
@@ -44,6 +45,7 @@ class Batch:
     places: Tensor
     starts: Tensor
     ends: Tensor
+    questions: Tensor
 
 
 class Encoder:
@@ -54,6 +56,11 @@ class Encoder:
         self._limit = limit
         self._begin, self._separator = _special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]")
         self._passages: dict[str, Encoding] = {}
+
+    def encode_all(self, examples: Sequence[Example], random: Random) -> tuple[Input, ...]:
+        """The inputs of one question's passages; none if the first cannot be encoded."""
+        inputs = [self.encode(example, random) for example in examples]
+        return tuple(one for one in inputs if one is not None) if inputs[0] is not None else ()
 
     def encode(self, example: Example, random: Random) -> Input | None:
         """The example's input, with one of its answers as target.
@@ -103,28 +110,44 @@ def _stretch(size: int, room: int, target: tuple[int, int] | None, random: Rando
     return random.randint(max(lowest, 0), min(highest, size - room))
 
 
-def batches(inputs: Iterable[Input], batch_tokens: int, random: Random) -> Iterator[list[Input]]:
-    """All inputs in random order, in batches of one padded length and about `batch_tokens` tokens."""
-    by_length: dict[int, list[Input]] = {}
-    for one in inputs:
-        by_length.setdefault(padded_length(one), []).append(one)
+def batches(
+    questions: Iterable[tuple[Input, ...]], batch_tokens: int, random: Random
+) -> Iterator[list[tuple[Input, ...]]]:
+    """All questions' inputs in random order, in batches of one padded length and about `batch_tokens` tokens."""
+    by_length: dict[int, list[tuple[Input, ...]]] = {}
+    for inputs in questions:
+        by_length.setdefault(padded_length(inputs), []).append(inputs)
     cut = []
     for length, same in sorted(by_length.items()):
         random.shuffle(same)
-        size = max(1, batch_tokens // length)
-        cut += [same[low : low + size] for low in range(0, len(same), size)]
+        cut += list(_filled(same, max(1, batch_tokens // length)))
     random.shuffle(cut)
     yield from cut
 
 
-def padded_length(one: Input) -> int:
-    """The input's length rounded up: every distinct shape costs the CPU backend a compiled kernel."""
-    return -(-len(one.tokens) // LENGTH_STEP) * LENGTH_STEP
+def _filled(questions: Iterable[tuple[Input, ...]], size: int) -> Iterator[list[tuple[Input, ...]]]:
+    """Questions in batches of up to `size` inputs; one question alone may have more."""
+    batch: list[tuple[Input, ...]] = []
+    count = 0
+    for inputs in questions:
+        if batch and count + len(inputs) > size:
+            yield batch
+            batch, count = [], 0
+        batch.append(inputs)
+        count += len(inputs)
+    if batch:
+        yield batch
 
 
-def collate(inputs: Sequence[Input]) -> Batch:
-    """Inputs padded to a common length, as tensors."""
-    size = max(padded_length(one) for one in inputs)
+def padded_length(inputs: Sequence[Input]) -> int:
+    """The longest input's length rounded up: every distinct shape costs the CPU backend a compiled kernel."""
+    return -(-max(len(one.tokens) for one in inputs) // LENGTH_STEP) * LENGTH_STEP
+
+
+def collate(questions: Sequence[tuple[Input, ...]]) -> Batch:
+    """The inputs of several questions padded to a common length, as tensors."""
+    inputs = [one for of_question in questions for one in of_question]
+    size = padded_length(inputs)
     tokens = torch.zeros(len(inputs), size, dtype=torch.int64)
     segments = torch.zeros_like(tokens)
     real = torch.zeros(len(inputs), size, dtype=torch.bool)
@@ -138,4 +161,5 @@ def collate(inputs: Sequence[Input]) -> Batch:
         places[row, one.first : count - 1] = True
     starts = torch.tensor([one.start for one in inputs])
     ends = torch.tensor([one.end for one in inputs])
-    return Batch(tokens, segments, real, places, starts, ends)
+    numbers = [number for number, of_question in enumerate(questions) for _ in of_question]
+    return Batch(tokens, segments, real, places, starts, ends, torch.tensor(numbers))

@@ -1,0 +1,61 @@
+"""What training minimises.
+
+The span loss is BERT's for SQuAD 2.0 (Devlin et al. 2019, section 4.3), cross-entropy of the answer's first
+and last token with [CLS] as both where the passage does not answer, plus the same over all passages of a
+question together (Clark and Gardner 2018, arXiv 1710.10723, section 3.2, "shared-norm"): a span must win
+against the spans of passages that only look right, which is what it has to do in a library. Places that can
+be no answer, such as the question, take no part.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.model import SpanModel
+from docqa.training.inputs import Batch
+
+
+def span_logits(model: SpanModel, batch: Batch, lengths: LengthConfiguration | None = None) -> Tensor:
+    """Logits (batch, tokens, 2) of first and last tokens, minus infinity where there can be none."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits: Tensor = model(batch.tokens, batch.segments, batch.real, lengths)
+    return logits.masked_fill(~batch.places[:, :, None], float("-inf"))
+
+
+def span_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """The mean over inputs of both cross-entropies, over each passage alone and over a question's together."""
+    starts, ends = logits.unbind(dim=2)
+    alone = functional.cross_entropy(starts, batch.starts) + functional.cross_entropy(ends, batch.ends)
+    together = _shared_loss(starts, batch.starts, batch.questions) + _shared_loss(ends, batch.ends, batch.questions)
+    return (alone + together / len(logits)) / 2
+
+
+def _shared_loss(logits: Tensor, targets: Tensor, questions: Tensor) -> Tensor:
+    """Summed cross-entropy of the answers among all passages of their question, [CLS] left out.
+
+    logits is (batch, tokens). Questions with a single passage, or without an answer in one, add nothing.
+    """
+    passages = torch.bincount(questions)
+    rows = torch.nonzero((targets > 0) & (passages[questions] > 1)).squeeze(1)
+    if not len(rows):
+        return logits.new_zeros(())
+    of_passages = logits[:, 1:].logsumexp(dim=1)
+    same = questions[rows][:, None] == questions[None, :]
+    of_questions = of_passages.expand(len(rows), -1).masked_fill(~same, float("-inf")).logsumexp(dim=1)
+    return (of_questions - logits[rows, targets[rows]]).sum()
+
+
+def distillation_loss(student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+    """Mean over inputs of KL(teacher || student) of first and of last tokens (Hinton et al. 2015).
+
+    Both are logits (batch, tokens, 2). The direction is the usual one, in which a student must cover what
+    its teacher holds possible; the Length-Adaptive Transformer's code has it the other way round.
+    """
+    wanted = teacher.masked_fill(~batch.places[:, :, None], float("-inf")).log_softmax(dim=1)
+    given = student.log_softmax(dim=1)
+    # Where nothing can be, both are minus infinity, and their difference would not be a number.
+    difference = (wanted - given).masked_fill(~batch.places[:, :, None], 0.0)
+    return (wanted.exp() * difference).sum() / (2 * len(student))
