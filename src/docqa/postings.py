@@ -68,9 +68,8 @@ class DamagedPostingsError(ValueError):
     """The bytes cannot have been written as postings."""
 
 
-def count(numbers: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
-    """Make postings from the terms of passages, one passage after the other, as numbers into `names`."""
-    places = np.repeat(np.arange(len(lengths)), lengths)
+def count(numbers: Integers, places: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
+    """Make postings from terms, as numbers into `names`, each with the passage that holds it."""
     # One number for each pair of term and passage, so that sorting groups by term, then passage.
     pairs = np.sort(numbers << _PLACE_BITS | places)
     starts = _starts(pairs)
@@ -91,7 +90,8 @@ def count_lists(passages: Sequence[Sequence[str]]) -> Postings:
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # a term's number is how many came before it
     found = np.fromiter(map(numbers.__getitem__, chain.from_iterable(passages)), np.int64)
-    return count(found, np.fromiter(map(len, passages), np.int32), list(numbers))
+    lengths = np.fromiter(map(len, passages), np.int32)
+    return count(found, np.repeat(np.arange(len(lengths)), lengths), lengths, list(numbers))
 
 
 def merge(parts: Sequence[Postings], offsets: Sequence[int], lengths: Counts) -> Postings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from docqa import files
@@ -82,12 +81,8 @@ def prepare(task: Task) -> Outcome:
         [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)],
         pack(extraction.text),
         bounds,
-        passage_postings(file.path, headings(extraction.marks, bounds), _texts(extraction.text, bounds)),
+        passage_postings(file.path, headings(extraction.marks, bounds), extraction.text, bounds),
     )
-
-
-def _texts(text: str, bounds: Iterable[Bounds]) -> Iterator[str]:
-    return (text[start:end] for start, end in bounds)
 
 
 def failed(task: Task, reason: str) -> Failed:

@@ -27,8 +27,6 @@ from docqa.records import Document, Mark, MarkKind, Passage, Verdict
 # "docq" in ASCII, at bytes 68 to 71 of the file.
 APPLICATION_ID = 0x646F6371
 BUSY_TIMEOUT_S = 5.0
-# Texts and postings come in pieces of a few thousand bytes, which leave less unused in pages of this size.
-_PAGE_BYTES = 16_384
 # Unused space beyond this share of the file goes back to the file system.
 _FREE_SHARE = 1 / 16
 
@@ -88,6 +86,22 @@ def gold_set(db: Database) -> None:
 
 
 @migrations()
+def texts_by_row(db: Database) -> None:
+    """Texts in a table with row ids, whose pages hold more of such long values."""
+    _script(
+        db,
+        "ALTER TABLE texts RENAME TO old_texts",
+        """CREATE TABLE texts (
+            id INTEGER PRIMARY KEY,
+            document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE, start INTEGER NOT NULL,
+            data BLOB NOT NULL)""",
+        "INSERT INTO texts (document_id, start, data) SELECT document_id, start, data FROM old_texts",
+        "DROP TABLE old_texts",
+        "CREATE UNIQUE INDEX texts_of_document ON texts (document_id, start)",
+    )
+
+
+@migrations()
 def postings_in_blocks(db: Database) -> None:
     """Postings in blocks of many terms, deletions as tombstones; what older segments hold is carried over."""
     old = [
@@ -119,7 +133,7 @@ def postings_in_blocks(db: Database) -> None:
         )
 
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -614,7 +628,6 @@ def _create(path: Path) -> None:
         db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
         try:
             _protect(db)
-            db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrations.apply(db)

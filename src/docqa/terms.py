@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import PurePath
@@ -17,7 +17,8 @@ from pathlib import PurePath
 import numpy as np
 import Stemmer
 
-from docqa.postings import Postings, count
+from docqa.numbering import WordTable
+from docqa.postings import Counts, Integers, Postings, count
 
 # Part of a library's settings: a library analysed by other rules must be indexed again.
 ANALYSIS_VERSION = 1
@@ -36,6 +37,9 @@ _QUESTION_WORDS = frozenset(
 )
 
 
+# So many words take about 50 MB; beyond them lie mostly numbers and typing errors.
+_VOCABULARY = 250_000
+
 _stemmer = Stemmer.Stemmer("english", 0)
 
 
@@ -47,12 +51,10 @@ def _stem(word: str) -> str:
 class _Numbers(dict[str, int]):
     """Word to the number of its stem, remembered: texts repeat their words, and stemming anew costs far more."""
 
-    # A vocabulary of this size takes about 100 MB; beyond it lie mostly numbers and typing errors.
-    _LIMIT = 500_000
-
     def __init__(self) -> None:
         super().__init__()
         self.stems: list[str] = []
+        self.table = WordTable(self.__getitem__)
         self._number_of: dict[str, int] = {}
 
     def __missing__(self, word: str) -> int:
@@ -62,17 +64,17 @@ class _Numbers(dict[str, int]):
             self.stems.append(stem)
         return number
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to forget everything."""
-        return len(self) > self._LIMIT
-
 
 class _Memory(threading.local):
-    """The numbers of each thread."""
+    """The numbers of each thread, begun anew when they become too many."""
 
     def __init__(self) -> None:
-        self.numbers = _Numbers()
+        self._numbers = _Numbers()
+
+    def numbers(self) -> _Numbers:
+        if len(self._numbers) > _VOCABULARY:
+            self._numbers = _Numbers()
+        return self._numbers
 
 
 _memory = _Memory()
@@ -103,15 +105,26 @@ def passage_terms(path: str, heading: str, text: str) -> list[str]:
     return document_terms(_above(path, heading) + text)
 
 
-def passage_postings(path: str, headings: Sequence[str], texts: Iterable[str]) -> Postings:
+def passage_postings(path: str, headings: Sequence[str], text: str, bounds: Sequence[tuple[int, int]]) -> Postings:
     """Count the terms of a document's passages, which are those of `passage_terms`."""
-    if _memory.numbers.is_full:
-        _memory.numbers = _Numbers()
-    numbers = _memory.numbers
-    lead = {heading: words(_above(path, heading)) for heading in set(headings)}
-    found = [lead[heading] + words(text) for heading, text in zip(headings, texts, strict=True)]
-    every = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64)
-    return count(every, np.fromiter(map(len, found), np.int32, len(found)), numbers.stems)
+    numbers = _memory.numbers()
+    lead = {heading: [numbers[word] for word in words(_above(path, heading))] for heading in set(headings)}
+    above, above_lengths = _flat([lead[heading] for heading in headings])
+    within, lengths = numbers.table.number(text, bounds) or _flat(
+        [[numbers[word] for word in words(text[start:end])] for start, end in bounds]
+    )
+    places = np.arange(len(bounds))
+    return count(
+        np.concatenate([above, within]),
+        np.concatenate([np.repeat(places, above_lengths), np.repeat(places, lengths)]),
+        above_lengths + lengths,
+        numbers.stems,
+    )
+
+
+def _flat(lists: Sequence[Sequence[int]]) -> tuple[Integers, Counts]:
+    """Join lists of numbers; return them with the lists' lengths."""
+    return np.fromiter(chain.from_iterable(lists), np.int64), np.fromiter(map(len, lists), np.int32, len(lists))
 
 
 def _above(path: str, heading: str) -> str:
