@@ -60,7 +60,7 @@ class WordTable:
         heads = eights[starts] & _MASKS[np.minimum(lengths, 8)]
         tails = eights[starts + 8] & _MASKS[np.clip(lengths - 8, 0, 8)]
         slots = ((heads * _SPREAD[0]) ^ (tails * _SPREAD[1])) >> np.uint64(64 - _SLOT_BITS)
-        numbers = self._numbers[slots]
+        numbers: Integers = self._numbers[slots]
         known = (self._heads[slots] == heads) & (self._tails[slots] == tails) & (lengths <= _WORD_BYTES)
         missed = (~known).nonzero()[0]
         asked = [folded[start:end] for start, end in zip(starts[missed].tolist(), ends[missed].tolist(), strict=True)]
