@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,6 @@ from docqa.evaluation.library import all_passages, is_right, library_of
 from docqa.evaluation.metrics import exact_match, f1
 
 REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0", "accelerate==1.15.0")
-ENVIRONMENT = harness.REPOSITORY / ".bench" / "haystack"
 PASSAGES = 10
 ANSWERS = 5
 WARM_UP = 3
@@ -80,7 +78,7 @@ class Haystack:
 
 @contextmanager
 def haystack(setup: dict[str, Any]) -> Iterator[Haystack]:
-    python = prepare()
+    python = harness.environment("haystack", REQUIREMENTS)
     environment = {**os.environ, "HAYSTACK_TELEMETRY_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
     worker = Path(__file__).with_name("haystack_worker.py")
     # -P: a worker beside this very file must not take it for the package of the same name.
@@ -91,22 +89,6 @@ def haystack(setup: dict[str, Any]) -> Iterator[Haystack]:
             yield Haystack(process, setup)
         finally:
             process.kill()
-
-
-def prepare() -> Path:
-    """Make Haystack's environment, unless it has been made for these very requirements; return its Python."""
-    python = ENVIRONMENT / "bin" / "python"
-    stamp = ENVIRONMENT / "requirements.txt"
-    wanted = "\n".join(REQUIREMENTS) + "\n"
-    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
-        print(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT}", file=sys.stderr, flush=True)
-        try:
-            subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True, stdout=sys.stderr)
-        except subprocess.CalledProcessError as error:
-            raise DocqaError(f"{ENVIRONMENT} could not be made; see above, remove it and try again") from error
-        stamp.write_text(wanted, encoding="utf-8")
-    return python
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from platformdirs import user_data_path
 
-from docqa import asking, events, files, indexing
+from docqa import asking, events, files
 from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
 from docqa.questions import Filters, Question, parse_question
@@ -85,6 +85,8 @@ class DocQA:
         walk = files.walk(roots)
         store = self._open(create=True)
         with store.writing():
+            from docqa import indexing  # with what it takes to read files and start processes
+
             yield from indexing.index(store, roots, walk)
 
     # --- ask
@@ -178,6 +180,8 @@ class DocQA:
         """Remove the documents at or below a path from the library, not from the disk; return their paths."""
         store = self._open()
         with store.writing():
+            from docqa import indexing
+
             return indexing.remove(store, os.path.realpath(root))
 
     def status(self) -> Status:

@@ -15,14 +15,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING, Any, get_args
 
 from docqa import postings
 from docqa.errors import LibraryBusy, LibraryError
 from docqa.packing import CHUNK_CHARACTERS, unpack
 from docqa.records import Document, Mark, MarkKind, Passage, Verdict
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 # "docq" in ASCII, at bytes 68 to 71 of the file.
 APPLICATION_ID = 0x646F6371
@@ -30,7 +31,31 @@ BUSY_TIMEOUT_S = 5.0
 # Unused space beyond this share of the file goes back to the file system.
 _FREE_SHARE = 1 / 16
 
-migrations = Migrations("docqa")
+
+class _Migrations:
+    """The steps of the schema; sqlite_utils, which applies them, is loaded only where one is missing."""
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[Database], None]] = []
+
+    def __call__(self) -> Callable[[Callable[[Database], None]], Callable[[Database], None]]:
+        def remember(step: Callable[[Database], None]) -> Callable[[Database], None]:
+            self._steps.append(step)
+            return step
+
+        return remember
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        from sqlite_utils import Database, Migrations
+
+        known = Migrations("docqa")
+        for step in self._steps:
+            known()(step)
+        # Plugins of sqlite-utils are another program's business.
+        known.apply(Database(connection, execute_plugins=False))
+
+
+migrations = _Migrations()
 
 
 @migrations()
@@ -180,9 +205,7 @@ class Store:
         _refuse_foreign(path)
         with self._translated():
             # The TUI asks from worker threads; the engine takes care that they take turns.
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            # Plugins of sqlite-utils are another program's business.
-            self._db = Database(connection, execute_plugins=False)
+            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             _protect(self._db)
             self._migrate()
 
@@ -230,7 +253,7 @@ class Store:
         """Commit all changes of the block at its end, or none if it raises."""
         with self._translated():
             # A transaction that starts as a reader cannot be sure to become a writer.
-            self._db.conn.execute("BEGIN IMMEDIATE")
+            self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.commit()
@@ -241,7 +264,7 @@ class Store:
     def snapshot(self) -> Generator[None]:
         """See one committed state throughout the block, whatever others write."""
         with self._translated():
-            self._db.conn.execute("BEGIN")
+            self._db.execute("BEGIN")
             try:
                 yield
             finally:
@@ -499,7 +522,7 @@ class Store:
         """Yield each term with the one block in which it stands if the segment has it."""
         with self._translated():
             for term in terms:
-                row = self._db.conn.execute(
+                row = self._db.execute(
                     "SELECT data FROM blocks WHERE segment_id = ? AND term <= ? ORDER BY term DESC LIMIT 1",
                     (segment_id, term),
                 ).fetchone()
@@ -520,7 +543,7 @@ class Store:
         if free > _FREE_SHARE * pages:
             with self._translated():
                 # As a script, because each step of the statement frees one page only.
-                self._db.conn.executescript("PRAGMA incremental_vacuum")
+                self._db.executescript("PRAGMA incremental_vacuum")
 
     def check(self) -> list[str]:
         """Return what SQLite finds wrong with the file: nothing, if it is sound."""
@@ -551,7 +574,7 @@ class Store:
 
     def _run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._translated():
-            self._db.conn.executemany(sql, rows)
+            self._db.executemany(sql, rows)
 
     def _migrate(self) -> None:
         version = self._rows("PRAGMA user_version")[0][0]
@@ -625,7 +648,7 @@ def _create(path: Path) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
+        db = sqlite3.connect(draft, isolation_level=None)
         try:
             _protect(db)
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -645,7 +668,7 @@ def _create(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _protect(db: Database) -> None:
+def _protect(db: sqlite3.Connection) -> None:
     """Set what every connection needs: no trust in the file's own SQL, no trace of what is deleted."""
     for pragma in (
         "trusted_schema = OFF",
