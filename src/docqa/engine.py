@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -233,12 +233,9 @@ class DocQA:
         with store.snapshot():
             allowed = store.passage_ids(question.filters.accept) if question.filters else None
             # Phrases and excluded words are looked for in the texts, from the best passage down.
-            sifting = bool(question.phrases or question.excluded)
-            retriever = SqliteRetriever(store)
-            hits = retriever.search(question.terms[:QUESTION_TERMS], sys.maxsize if sifting else count, allowed)
             candidates = (
                 Candidate(passage, score)
-                for passage_id, score in _in_order(store, hits)
+                for passage_id, score in _hits(store, question.terms[:QUESTION_TERMS], max(count, 1), allowed)
                 if question.accepts((passage := store.passage(passage_id)).text)
             )
             return tuple(islice(candidates, count))
@@ -256,6 +253,19 @@ class DocQA:
                 )
             self._store = store
         return self._store
+
+
+def _hits(
+    store: Store, terms: Sequence[str], depth: int, allowed: Sequence[int] | None
+) -> Iterator[tuple[int, float]]:
+    """Yield all hits, best first; those below `depth` are looked for when somebody asks for them."""
+    seen = 0
+    while True:
+        hits = _in_order(store, SqliteRetriever(store).search(terms, depth, allowed))
+        yield from hits[seen:]
+        if len(hits) < depth:
+            return
+        seen, depth = len(hits), 8 * depth
 
 
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:

@@ -37,8 +37,8 @@ _QUESTION_WORDS = frozenset(
 )
 
 
-# So many words take about 50 MB; beyond them lie mostly numbers and typing errors.
-_VOCABULARY = 250_000
+# So many words take about 30 MB; beyond them lie mostly numbers and typing errors.
+_VOCABULARY = 150_000
 
 _stemmer = Stemmer.Stemmer("english", 0)
 
