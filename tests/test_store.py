@@ -13,12 +13,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqa.errors import LibraryBusy, LibraryError
+from docqa.packing import CHUNK_CHARACTERS, pack
 from docqa.records import Document, Mark
-from docqa.store import APPLICATION_ID, CHUNK_CHARACTERS, SCHEMA_VERSION, SkippedRow, Store
+from docqa.retriever import SqliteRetriever
+from docqa.store import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SkippedRow,
+    Store,
+    documents_and_texts,
+    gold_set,
+    passages_and_postings,
+)
 
 
 def document(path: str = "/folder/a.txt", **changes: object) -> Document:
@@ -28,7 +39,7 @@ def document(path: str = "/folder/a.txt", **changes: object) -> Document:
 
 def add(store: Store, path: str = "/folder/a.txt", text: str = "abc", marks: tuple[Mark, ...] = ()) -> int:
     with store.transaction():
-        number = store.add_document(document(path), text, marks, [])
+        number = store.add_document(document(path), pack(text), marks, [])
         store.add_passages(number, [(0, len(text))])
     return number
 
@@ -129,7 +140,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
     def fail() -> None:
         with store.transaction():
-            store.add_document(document("/lost"), "x", [], [])
+            store.add_document(document("/lost"), pack("x"), [], [])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -178,6 +189,7 @@ def test_what_was_removed_is_not_in_the_file_any_more(library: Path) -> None:
 OTHER = """
 import sys
 from pathlib import Path
+from docqa.packing import pack
 from docqa.records import Document
 from docqa.store import Store
 store = Store(Path(sys.argv[1]))
@@ -186,7 +198,7 @@ store.close()
 """
 WRITING = """
 with store.writing(), store.transaction():
-    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), "x", [], [])
+    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), pack("x"), [], [])
     print("ready", flush=True)
     sys.stdin.readline()
 print("done", flush=True)
@@ -414,3 +426,27 @@ def test_check_finds_what_sqlite_finds(library: Path) -> None:
         stream.write((9).to_bytes(4, "big"))
     with closing(Store(library)) as store:
         assert any("reelist" in finding for finding in store.check())
+
+
+def test_a_library_of_schema_3_is_brought_up_to_date_with_its_texts_and_postings(tmp_path: Path) -> None:
+    path = tmp_path / "old.docqa"
+    connection = sqlite3.connect(path)
+    older = sqlite_utils.Migrations("docqa")
+    for step in (documents_and_texts, passages_and_postings, gold_set):
+        older()(step)
+    older.apply(sqlite_utils.Database(connection))
+    connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 3")
+    connection.execute("INSERT INTO documents VALUES (1, x'2f61', 'text/plain', 1, 1, '', 10, 2, '[]')")
+    connection.execute("INSERT INTO texts VALUES (1, 0, ?)", pack("rent lease"))
+    connection.execute("INSERT INTO passages VALUES (5, 1, 0, 4), (6, 1, 5, 10)")
+    connection.execute("INSERT INTO segments VALUES (1, 5, x'010101', 2, 2)")
+    connection.execute("INSERT INTO postings VALUES (1, 'rent', x'0100', x'0101'), (1, 'leas', x'0101', x'0101')")
+    connection.commit()
+    connection.close()
+
+    store = Store(path)
+    assert store.text(1, 0, 10) == "rent lease"
+    assert [number for number, _ in SqliteRetriever(store).search(["leas"], 5)] == [6]
+    assert [number for number, _ in SqliteRetriever(store).search(["rent"], 5)] == [5]
+    assert store.check() + SqliteRetriever(store).check() == []
+    store.close()

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
+from io import RawIOBase
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,13 @@ def fill(disk: Path) -> Path:
     with filler.open("wb", buffering=0) as file:
         for size in (65_536, 4096, 1):
             with pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(bytes(size))
+                write_forever(file, bytes(size))
     return filler
+
+
+def write_forever(file: RawIOBase, data: bytes) -> None:
+    while True:
+        file.write(data)
 
 
 def test_a_disk_that_fills_up_while_indexing_costs_nothing_that_was_there(
