@@ -255,9 +255,7 @@ class DocQA:
         return self._store
 
 
-def _hits(
-    store: Store, terms: Sequence[str], depth: int, allowed: Sequence[int] | None
-) -> Iterator[tuple[int, float]]:
+def _hits(store: Store, terms: Sequence[str], depth: int, allowed: Sequence[int] | None) -> Iterator[tuple[int, float]]:
     """Yield all hits, best first; those below `depth` are looked for when somebody asks for them."""
     seen = 0
     while True:
