@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from docqa.retriever import SqliteRetriever
 from docqa.store import (
     APPLICATION_ID,
     SCHEMA_VERSION,
+    RootRow,
     SkippedRow,
     Store,
     documents_and_texts,
@@ -133,6 +135,34 @@ def test_skipped_files_are_remembered_until_forgotten(store: Store) -> None:
     store.skip("/b", SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these"))
     store.forget_skipped(store.skipped("/a"))
     assert store.skipped() == {"/b": SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these")}
+
+
+def test_roots_come_back_as_they_were(store: Store) -> None:
+    rows = [RootRow("/a", (), (), 3), RootRow("/caf\udce9", ("*.md",), ("/caf\udce9", "x y"), 2**63 - 1)]
+    for row in rows:
+        store.put_root(replace(row, inode=1))
+        store.put_root(row)
+    assert store.roots() == rows
+    store.forget_root("/a")
+    assert store.roots() == rows[1:]
+
+
+def test_a_library_from_before_there_were_roots_is_brought_up_to_date(library: Path) -> None:
+    Store.create(library).close()
+    with sqlite3.connect(library) as connection:
+        connection.executescript(
+            """DROP TABLE roots; DROP TABLE skipped;
+            CREATE TABLE skipped (path BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+            INSERT INTO skipped VALUES (CAST('/x' AS BLOB), 'too large');
+            DELETE FROM _sqlite_migrations WHERE name = 'roots_and_remembered_failures';
+            PRAGMA user_version = 3"""
+        )
+    connection.close()
+    with closing(Store(library)) as opened:
+        assert opened.skipped() == {"/x": SkippedRow("too large")}
+        assert opened.roots() == []
+        opened.put_root(RootRow("/a", (), (), 3))
+        assert opened.check() == []
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:

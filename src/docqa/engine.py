@@ -115,8 +115,7 @@ class DocQA:
             from docqa import indexing  # with what it takes to read files and start processes
 
             with store.transaction():
-                for path in named or ():
-                    roots.remember(store, path, patterns)
+                roots.remember(store, named or (), patterns)
                 plan = roots.plan(store, named)
             yield from indexing.index(store, plan, prune=options.get("prune", False), retry=options.get("retry", False))
 
@@ -146,7 +145,7 @@ class DocQA:
         root, patterns = files.resolve(path), roots.Patterns(tuple(include), tuple(exclude))
         store = self._open(create=True)
         with store.writing(), store.transaction():
-            roots.remember(store, root, patterns)
+            roots.remember(store, [root], patterns)
 
     def remove_root(self, path: PathLike, *, keep: bool = False) -> list[str]:
         """Forget a root; its documents leave the library unless `keep`. Return the paths of those that left.

@@ -49,11 +49,12 @@ def _of_roots(found: Iterable[Root]) -> Iterator[Finding]:
 
 
 def _of_documents(documents: Iterable[Document], found: Sequence[Root]) -> Iterator[Finding]:
+    known = roots.by_path(found)
     states: defaultdict[str, list[str]] = defaultdict(list)
     same: defaultdict[str, list[str]] = defaultdict(list)
     for document in documents:
         same[document.sha256].append(document.path)
-        root = roots.innermost(found, document.path)
+        root = roots.innermost(known, document.path)
         if root is None:
             states["rootless"].append(document.path)
         if root is None or root.present:

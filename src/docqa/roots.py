@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -50,43 +50,47 @@ class Plan:
     def belonging(self, roots: Sequence[RootRow], paths: Iterable[str]) -> dict[str, list[str]]:
         """Sort paths by which of these roots they belong to, leaving out the others."""
         sorted_out: dict[str, list[str]] = {root.path: [] for root in roots}
+        known = by_path(self.roots)
         for path in paths if roots else ():
-            root = innermost(self.roots, path)
+            root = innermost(known, path)
             if root is not None and root.path in sorted_out:
                 sorted_out[root.path].append(path)
         return sorted_out
 
 
-def remember(store: Store, path: str, patterns: Patterns | None = None) -> None:
-    """Make a path a root, with these patterns, unless one leads there already; None keeps the patterns it has.
+def remember(store: Store, paths: Iterable[str], patterns: Patterns | None = None) -> None:
+    """Make paths roots, with these patterns, unless one leads there already; None keeps the patterns they have.
 
-    Needs a transaction. Roots below that the new one leads to are roots no longer. A path that was taken out of
+    Needs a transaction. Roots below that a new one leads to are roots no longer. A path that was taken out of
     the library comes back by this.
     """
-    known = store.roots()
-    earlier = next((root for root in known if root.path == path), None)
-    outer = innermost([root for root in known if root.path != path], path)
-    if earlier is None and patterns is None and outer is not None:
-        outer = _without_pattern(store, outer, path)
+    known = by_path(store.roots())
+    before = dict(known)
+    for path in paths:
+        _remember(known, path, patterns)
+    for path, root in known.items():
+        if before.get(path) != root:
+            store.put_root(root)
+    for path in before.keys() - known:
+        store.forget_root(path)
+
+
+def _remember(known: dict[str, RootRow], path: str, patterns: Patterns | None) -> None:
+    outer = innermost(known, os.path.dirname(path)) if path not in known else None
+    if patterns is None and outer is not None:
+        taken_out = files.pattern_for(outer.path, path)
+        outer = replace(outer, exclude=tuple(each for each in outer.exclude if each != taken_out))
+        known[outer.path] = outer
         if files.leads_to(_start(outer), path):
             return
-    made = earlier or RootRow(path, (), (), _inode(path))
+    made = known.get(path) or RootRow(path, (), (), _inode(path))
     if patterns is not None:
         made = replace(made, include=patterns.include, exclude=patterns.exclude)
-    store.put_root(made)
-    for root in known:
+    known[path] = made
+    for root in list(known.values()):
         is_plain = not root.include and not root.exclude
         if is_plain and _is_below(root.path, path) and files.leads_to(_start(made), root.path):
-            store.forget_root(root.path)
-
-
-def _without_pattern(store: Store, root: RootRow, path: str) -> RootRow:
-    """Take back that a path was taken out; see `leave_out`."""
-    pattern = files.pattern_for(root.path, path)
-    wanted = replace(root, exclude=tuple(each for each in root.exclude if each != pattern))
-    if wanted != root:
-        store.put_root(wanted)
-    return wanted
+            del known[root.path]
 
 
 def leave_out(store: Store, path: str) -> None:
@@ -97,7 +101,7 @@ def leave_out(store: Store, path: str) -> None:
     for root in store.roots():
         if root.path == path or _is_below(root.path, path):
             store.forget_root(root.path)
-    outer = innermost(store.roots(), path)
+    outer = innermost(by_path(store.roots()), path)
     if outer is not None and (not is_present(outer) or files.leads_to(_start(outer), path)):
         store.put_root(replace(outer, exclude=(*outer.exclude, files.pattern_for(outer.path, path))))
 
@@ -111,10 +115,11 @@ def plan(store: Store, paths: Sequence[str] | None) -> Plan:
     if paths is None and not roots:
         raise UsageError(f"{store.path} knows no folder yet; name one: docqa index FOLDER")
     scope = outermost([root.path for root in roots] if paths is None else paths)
-    inside = [root for root in roots if any(root.path == path or _is_below(root.path, path) for path in scope)]
+    known, wanted = by_path(roots), set(scope)
+    inside = [root for root in roots if not wanted.isdisjoint(_upwards(root.path))]
     starts, concerned = [_start(root) for root in inside if is_present(root)], list(inside)
     for path in scope:
-        above = innermost(roots, path)
+        above = innermost(known, path)
         if above is not None and above.path != path:
             concerned.append(above)
             if os.path.lexists(path):
@@ -131,25 +136,30 @@ def note_seen(store: Store, seen: Plan) -> None:
 
 def listed(store: Store) -> list[Root]:
     """List the roots by path, each with the documents that belong to it."""
-    rows = store.roots()
-    counts = {row.path: store.count_documents(row.path) for row in rows}
+    rows = by_path(store.roots())
+    counts = {path: store.count_documents(path) for path in rows}
     own = dict(counts)
-    for row in rows:
-        outer = innermost([other for other in rows if other != row], row.path)
-        if outer is not None:
-            own[outer.path] -= counts[row.path]
-    return [Root(row.path, row.include, row.exclude, is_present(row), own[row.path]) for row in rows]
+    for path in rows:
+        outer = innermost(rows, os.path.dirname(path))
+        if outer is not None and outer.path != path:
+            own[outer.path] -= counts[path]
+    return [Root(path, row.include, row.exclude, is_present(row), own[path]) for path, row in rows.items()]
 
 
-def innermost(roots: Iterable[R], path: str) -> R | None:
+def by_path(roots: Iterable[R]) -> dict[str, R]:
+    """Make roots ready to be looked up."""
+    return {root.path: root for root in roots}
+
+
+def innermost(roots: Mapping[str, R], path: str) -> R | None:
     """The root that a path belongs to, if there is one."""
-    above = (root for root in roots if root.path == path or _is_below(path, root.path))
-    return max(above, key=lambda root: len(root.path), default=None)
+    return next((roots[each] for each in _upwards(path) if each in roots), None) if roots else None
 
 
 def outermost(paths: Sequence[str]) -> list[str]:
     """Paths without those that lie below others of them."""
-    return [path for path in dict.fromkeys(paths) if not any(_is_below(path, other) for other in paths)]
+    given = dict.fromkeys(paths)
+    return [path for path in given if not any(each in given for each in _upwards(path) if each != path)]
 
 
 def is_present(root: RootRow) -> bool:
@@ -162,7 +172,7 @@ def is_present(root: RootRow) -> bool:
         if not stat.S_ISDIR(status.st_mode):
             return True
         with os.scandir(root.path) as entries:
-            return next(entries, None) is not None or status.st_ino == root.inode
+            return next(entries, None) is not None or _recognisable(status) == root.inode
     except OSError:
         return False
 
@@ -171,12 +181,24 @@ def _start(root: RootRow) -> files.Start:
     return files.Start(root.path, root.path, root.include, root.exclude)
 
 
+def _upwards(path: str) -> Iterator[str]:
+    """A path, then the folders above it."""
+    yield path
+    while (above := os.path.dirname(path)) != path:
+        path = above
+        yield path
+
+
 def _is_below(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep) and path != folder
 
 
+def _recognisable(status: os.stat_result) -> int:
+    return status.st_ino & 0x7FFF_FFFF_FFFF_FFFF  # what SQLite can hold
+
+
 def _inode(path: str) -> int:
     try:
-        return os.stat(path).st_ino
+        return _recognisable(os.stat(path))
     except OSError:
         return 0

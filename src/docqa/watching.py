@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -98,8 +98,7 @@ def _patiently(
 
 def _remember(store: Store, paths: Sequence[str]) -> Iterable[events.IndexEvent]:
     with store.transaction():
-        for path in paths:
-            roots.remember(store, path)
+        roots.remember(store, paths)
     return ()
 
 
@@ -109,14 +108,14 @@ def _index(store: Store, paths: Sequence[str] | None) -> Iterable[events.IndexEv
 
 
 def _worth_a_look(store: Store, paths: Iterable[str]) -> list[str]:
-    """The paths in a batch of changes that can matter, without those that lie below others."""
-    known = store.roots()
+    """The paths in a batch of changes that can matter."""
+    known = roots.by_path(store.roots())
     own = {f"{store.path}{suffix}" for suffix in store.SUFFIXES}
-    lookers = (_looked_at(path, known) for path in paths if path not in own)
-    return roots.outermost([path for path in lookers if path is not None])
+    looks = (_looked_at(path, known) for path in paths if path not in own)
+    return list(dict.fromkeys(path for path in looks if path is not None))
 
 
-def _looked_at(path: str, known: Collection[RootRow]) -> str | None:
+def _looked_at(path: str, known: Mapping[str, RootRow]) -> str | None:
     """Where to look after a change at a path; None if it can change nothing."""
     if os.path.basename(path) in _RULE_FILES:
         path = os.path.dirname(path)

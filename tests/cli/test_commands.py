@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,6 +201,33 @@ def test_the_effort_is_an_option_or_an_environment_variable(
     assert filled(*ask, "--effort", "heroic").code == 2
 
 
+def test_an_interrupt_while_reading_is_exit_code_130(
+    filled: Cli, tiny_reader: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from docqa.reader.model import SpanModel
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanModel, "forward", interrupt)
+        done = filled("ask", "--reader", tiny_reader, "lease?")
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+    assert filled("ask", "--reader", tiny_reader, "lease?").code == 0
+
+
+@pytest.mark.parametrize(("option", "value"), [("--device", "abacus"), ("--arithmetic", "roman")])
+def test_a_device_or_arithmetic_that_there_is_not_is_a_usage_error(filled: Cli, option: str, value: str) -> None:
+    assert filled("ask", option, value, "lease?").code == 2
+
+
+def test_device_and_arithmetic_are_chosen_by_option(filled: Cli, tiny_reader: Path) -> None:
+    ask = ("ask", "--json", "--reader", tiny_reader, "--device", "cpu", "lease?")
+    assert filled(*ask, "--arithmetic", "float32").json["reader"]["precision"] == "float32"
+    assert filled(*ask, "--arithmetic", "bfloat16").json["reader"]["precision"] == "bfloat16"
+
+
 @pytest.mark.parametrize("question", ["", " ", "?!", "___"])
 def test_a_question_without_words_is_a_usage_error(filled: Cli, question: str) -> None:
     for command in ("ask", "search"):
@@ -373,82 +399,3 @@ def test_the_environment_can_turn_colours_off(
     monkeypatch.setenv(variable, value)
     assert wants_color("auto") is wanted
     assert (wants_color("always"), wants_color("never")) == (True, False)
-
-
-# --- hostile documents and names ----------------------------------------------------------------------------
-
-ATTACK = "\x1b[2J\x1b]0;title\x07\x1b]52;c;cm0gLXJm\x07\x1b]8;;http://evil\x1b\\link\x9b31m\x08\x0c\x7f\u202e\u2066\u200f\x00"
-MARKUP = "[bold]loud[/bold] [@click=app.quit]here[/] [/foo]"
-
-
-def obeyed(text: str) -> set[str]:
-    """What a terminal might obey, new lines and tabs aside."""
-    return {
-        character
-        for character in text
-        if (unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and character not in "\n\t")
-        or character in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-    }
-
-
-@pytest.fixture
-def hostile(tmp_path: Path) -> Path:
-    """A document full of control sequences whose name is no better, and a skipped file of such a name."""
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    name = f"evil {ATTACK[:-1]} [red]name[/red]\n\udcff.txt".replace("/", "|")
-    text = f"The lease {ATTACK} ends {MARKUP} in May. The rent {ATTACK} is {MARKUP} 20.\n"
-    (folder / name).write_bytes(text.replace("\x00", "").encode() + b"\x1b[31m")
-    (folder / f"skipped {name}").write_bytes(b"")
-    (folder / "page.html").write_text(f"<h1>lease {ATTACK}</h1><p>The lease {ATTACK} &#27;[31m &#x202e; ends.</p>")
-    (folder / "head.md").write_text(f"# lease {ATTACK}\n\nThe lease {ATTACK} ends {MARKUP}.\n")
-    return folder
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-def test_nothing_of_a_hostile_document_or_name_is_obeyed_by_the_terminal(
-    cli: Cli, hostile: Path, tiny_reader: Path, as_json: bool
-) -> None:
-    name = next(path for path in hostile.iterdir() if path.name.startswith("evil"))
-    flag = ("--json",) if as_json else ()
-    runs = [
-        cli("index", hostile, *flag),
-        cli("ask", "--reader", tiny_reader, "--top", 30, "When does the lease end?", *flag),
-        cli("ask", "--reader", tiny_reader, "--min-confidence", 1, "lease", *flag),
-        cli("search", "lease", *flag),
-        cli("ls", *flag),
-        cli("status", *flag),
-        cli("show", name, *flag),
-        cli("show", hostile / "page.html", *flag),
-        cli("show", hostile / f"{name} not there"),
-        cli("ls", hostile, name),
-        cli("index", f"{name} not there"),
-        cli("doctor", *flag),
-        cli("roots", *flag),
-        cli("rm", name, *flag),
-        cli("roots", *flag),
-    ]
-    for run in runs:
-        assert run.out + run.err
-        assert obeyed(run.out) == set()
-        assert obeyed(run.err) == set()
-    if as_json:
-        assert all(run.out.isascii() for run in runs)
-    else:
-        assert "\\x1b]52;c;cm0gLXJm\\x07" in runs[6].out
-        assert MARKUP in runs[6].out
-        # Names are shown on one line, whatever they hold.
-        assert len(runs[4].out.splitlines()) == 3
-
-
-def test_colours_do_not_let_the_rest_through(cli: Cli, hostile: Path, tiny_reader: Path) -> None:
-    cli("index", hostile)
-    shown = cli("ask", "--reader", tiny_reader, "--color", "always", "--top", 30, "When does the lease end?").out
-    assert "\x1b[" in shown
-    assert obeyed(click.unstyle(shown)) == set()
-
-
-def test_json_gives_a_script_the_characters_back(cli: Cli, hostile: Path) -> None:
-    cli("index", hostile)
-    paths = {document["path"] for document in cli("ls", "--json").json["documents"]}
-    assert paths == {str(path) for path in hostile.iterdir() if not path.name.startswith("skipped")}

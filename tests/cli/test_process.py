@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -58,15 +56,6 @@ def test_an_answer_of_the_shipped_reader_is_exit_code_0_and_needs_no_network(
     assert not Path(environment["DOCQA_TEST_NETWORK_LOG"]).exists()
 
 
-def test_indexing_and_searching_need_no_network(
-    run: Docqa, environment: dict[str, str], tmp_path: Path, sample_folder: Path
-) -> None:
-    library = tmp_path / "new.docqa"
-    assert run("index", sample_folder, DOCQA_LIBRARY=str(library)).returncode == 0
-    assert run("search", "garden", DOCQA_LIBRARY=str(library)).returncode == 0
-    assert not Path(environment["DOCQA_TEST_NETWORK_LOG"]).exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -88,70 +77,7 @@ def test_exit_codes_are_those_of_the_help(run: Docqa, arguments: tuple[str, ...]
     assert b"Traceback" not in done.stderr
 
 
-def as_in_a_terminal() -> None:
-    """Undo what a shell does to a job in the background: ignoring interrupts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def test_an_interrupt_while_waiting_for_questions_is_exit_code_130(
-    program: list[str], environment: dict[str, str], tiny_reader: Path
-) -> None:
-    with subprocess.Popen(
-        [*program, "ask", "--jsonl", "--reader", str(tiny_reader)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        preexec_fn=as_in_a_terminal,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"Where is the garden?\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["answers"]
-        process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in complaint
-
-
 # --- streams ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("arguments", [("ls",), ("show", "diary 2024.txt"), ("search", "garden"), ("--help",)])
-def test_a_reader_that_leaves_early_causes_no_noise(
-    program: list[str], environment: dict[str, str], sample_folder: Path, arguments: tuple[str, ...]
-) -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    try:
-        done = subprocess.run(
-            [*program, *arguments],
-            stdout=write_end,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=sample_folder / "garden",
-            timeout=60,
-        )
-    finally:
-        os.close(write_end)
-    assert done.stderr == b""
-
-
-@pytest.mark.parametrize(
-    "variables", [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"LC_ALL": "C.UTF-8"}]
-)
-def test_any_locale_shows_any_text(run: Docqa, tmp_path: Path, variables: dict[str, str]) -> None:
-    folder = tmp_path / "日本"
-    folder.mkdir()
-    (folder / "naïve.txt").write_text("Der Fluß 日本 “heron”.")
-    done = run("index", folder, **variables)
-    assert done.returncode == 0
-    for arguments in (("search", "heron"), ("ls",), ("status",), ("search", "heron", "--json")):
-        done = run(*arguments, **variables)
-        assert (done.returncode, done.stderr) == (0, b"")
-    if "PYTHONUTF8" in variables:
-        assert run("ls", **variables).stdout.isascii()
 
 
 def test_data_goes_to_one_stream_and_narration_to_the_other(run: Docqa, tmp_path: Path) -> None:

@@ -91,3 +91,32 @@ def test_the_peers_rank(module: ModuleType, engine: str, tmp_path: Path) -> None
     search = getattr(module, engine)(texts, tmp_path)
     assert next(iter(search('What about "slabs" - in: heat?', 2))) == 1
     assert list(search("shock waves", 1)) == [2]
+
+
+@pytest.mark.parametrize("module", ["reader"], indirect=True)
+def test_docqa_and_transformers_answer_alike_and_are_told_about(module: ModuleType) -> None:
+    from docqa.reader.catalogue import shipped_folder
+    from docqa.reader.reader import Reader
+
+    reader = shipped_folder()
+    passages = ["The lease of the garden ends in May.", "The rent is 20 euros. " + "The garden is green. " * 90]
+    asked = [
+        module.Asked("When does the lease end?", passages, ("May",)),
+        module.Asked("What is the rent?", passages[::-1], ("20 euros",)),
+    ]
+    contenders = [
+        module.Contender("BERT-base", module.transformers_reader(reader, padded=True), judged=False),
+        module.Contender("transformers", module.transformers_reader(reader)),
+        module.Contender("docqa", module.of_reader(Reader(reader, precision="float32"), None)),
+    ]
+    module.judge(contenders[1:], asked)
+    module.race(contenders, asked)
+    for each in asked:
+        theirs, _ = contenders[1].read(each.question, each.passages)
+        assert contenders[0].read(each.question, each.passages)[0] == theirs
+        assert contenders[2].read(each.question, each.passages)[0] == theirs
+    table = module.tabulated(contenders, asked, "shipped")
+    assert [row[1] == "-" for row in table.rows] == [True, False, False]
+    assert table.details["docqa"]["f1"] == table.details["transformers"]["f1"]
+    assert module.markdown(table).count("\n| ") == 4
+    assert module.plot(table).count("<circle") == 2

@@ -247,7 +247,7 @@ def test_the_weights_that_validate_best_are_the_result(
     seen: dict[float, dict[str, Tensor]] = {}
     scores = iter([0.1, 0.3, 0.9, 0.2, 0.9, 0.5, 0.4, 0.3])
 
-    def score(_: Slice, model: SpanModel) -> Score:
+    def score(_: Slice, model: SpanModel, __: object) -> Score:
         f1 = next(scores)
         seen.setdefault(f1, weights_of(model))
         return Score(f1, f1)

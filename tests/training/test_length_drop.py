@@ -19,6 +19,7 @@ from docqa.training.inputs import Encoder, collate
 from docqa.training.length_drop import LengthDrop, length_drop, only_layers
 from docqa.training.losses import span_logits, span_loss
 from docqa.training.run import Settings, Trained
+from docqa.training.validation import Slice
 
 
 @given(st.floats(0.01, 0.9), st.integers(0, 4), st.integers(1, 12), st.integers())
@@ -97,6 +98,17 @@ def test_a_reader_trained_with_it_loses_less_by_dropping(
     assert mean_loss(without, rivers, tokenizer, full) < 0.5
     assert mean_loss(adaptive, rivers, tokenizer, full) < 0.5
     assert mean_loss(adaptive, rivers, tokenizer, lengths) < 0.5 * mean_loss(without, rivers, tokenizer, lengths)
+
+
+def test_it_is_validated_in_full_and_shortened(start: Path, rivers: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    mix = Mix([Source(rivers, "toy", held_out=1 / 3)])
+    settings = Settings(steps=4, window_tokens=64, validate_every=4, averaged=0.0, device="cpu")
+    *_, end = length_drop(start, mix, tmp_path, settings, LengthDrop(bound=0.4))
+    assert isinstance(end, Trained)
+    validation = Slice.of(tokenizer, mix.held_out)
+    shortened = LengthConfiguration((0.8, 0.64))
+    scores = [validation.score(end.model, lengths).f1 for lengths in (None, shortened)]
+    assert end.f1 == pytest.approx(sum(scores) / 2)
 
 
 def test_alternating_draws_one_configuration_a_step() -> None:

@@ -46,7 +46,7 @@ def test_a_stage_tells_what_was_run(rivers: Path, tiny_model: SpanModel, tokeniz
         "| seed | 3 |",
         "| bound | 0.35 |",
         "2 minutes of steps",
-        "best F1, 50.00, on 300 held-out questions with their passages given, after 4 steps",
+        "best by F1 on 300 held-out questions with their passages given: 50.00 after 4 steps",
         "Nothing went wrong.",
         torch.__version__,
     ):

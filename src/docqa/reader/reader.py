@@ -192,8 +192,9 @@ _USUAL_OPERATIONS = 1e10
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed; on a CPU torch raises a bare RuntimeError."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+    """Whether an allocation failed; on a CPU torch raises a bare RuntimeError, and oneDNN says less."""
+    signs = ("allocate memory", "could not create a primitive")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in str(error) for sign in signs)
 
 
 def _lengths_table(loaded: ReaderModel) -> LengthTable | None:

@@ -125,6 +125,8 @@ class IntermediateObjective:
     W_h in equations 8 and 9.
     """
 
+    validated_by = (None,)
+
     def __init__(self, student: SpanModel, teacher: SpanModel) -> None:
         self.model = student
         self._teacher = teacher.eval().requires_grad_(requires_grad=False)
@@ -159,6 +161,8 @@ class PredictionObjective:
 
     Of several teachers the student learns the mean of their probabilities.
     """
+
+    validated_by = (None,)
 
     def __init__(
         self, student: SpanModel, teachers: Sequence[SpanModel], temperature: float = TEMPERATURE, gold: float = 0.0

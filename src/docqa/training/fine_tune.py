@@ -22,6 +22,7 @@ class SpanObjective:
     """The span loss of a reader."""
 
     identity = "span loss"
+    validated_by = (None,)
 
     def __init__(self, model: SpanModel) -> None:
         self.model = self.trained = model

@@ -57,6 +57,10 @@ class LengthDrop:
         for _ in range(self.random):
             yield self._drawn(layers, random)
 
+    def usual(self, layers: int) -> LengthConfiguration:
+        """The mean of the random configurations' draws: each layer drops half of the bound."""
+        return LengthConfiguration(tuple((1 - self.bound / 2) ** (layer + 1) for layer in range(layers)))
+
     def smallest(self, layers: int) -> LengthConfiguration:
         """The configuration in which each layer drops the most it may."""
         return LengthConfiguration(tuple((1 - self.bound) ** (layer + 1) for layer in range(layers)))
@@ -80,6 +84,8 @@ class LengthDropObjective:
     def __init__(self, model: SpanModel, length_drop: LengthDrop) -> None:
         self.model = self.trained = model
         self.identity = repr(length_drop)
+        # Full length alone would choose a reader that has not learnt to do with less yet.
+        self.validated_by = (None, length_drop.usual(len(model.layers)))
         self._length_drop = length_drop
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:

@@ -204,8 +204,8 @@ def _training(settings: Settings, trained: Trained, also: Mapping[str, object]) 
     chosen = ""
     if trained.f1 is not None:
         chosen = (
-            f" The weights are those with the best F1, {100 * trained.f1:.2f}, on {settings.validate_on} held-out "
-            f"questions with their passages given, after {trained.best_step} steps."
+            f" The weights are those that were best by F1 on {settings.validate_on} held-out questions with their "
+            f"passages given: {100 * trained.f1:.2f} after {trained.best_step} steps."
         )
     return (
         f"AdamW, linear warm-up and decay to 0, a random one of each question's answers as target, inputs padded to "

@@ -9,11 +9,12 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any, Literal, Protocol
 
 import torch
@@ -24,6 +25,7 @@ from torch.nn import functional
 from docqa.errors import Unavailable, UsageError
 from docqa.reader.arithmetic import choose_device, in_hardware
 from docqa.reader.choices import Device
+from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
 from docqa.reader.weights import ReaderModel
 from docqa.training import checkpoint
@@ -95,6 +97,10 @@ class Objective(Protocol):
     def identity(self) -> str:
         """Tells objectives apart; a run is resumed with the same only."""
 
+    @property
+    def validated_by(self) -> Sequence[LengthConfiguration | None]:
+        """The length configurations whose mean F1 says how good the reader is; None is keeping all tokens."""
+
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:
         """The losses whose sum is minimised, each one's graph free to go before the next is made."""
 
@@ -123,7 +129,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """The F1 on the validation slice after `step` steps, and whether it is the best so far."""
+    """The F1 on the validation slice after `step` steps, and whether it is the best so far.
+
+    Of several length configurations, as LengthDrop is validated by, it is the mean.
+    """
 
     step: int
     f1: float
@@ -298,7 +307,7 @@ class _Run:
     def _validate(self, validation: Slice) -> Validated:
         """Score what the run would give if it ended now; keep it if nothing was better."""
         with self._as_result() as model:
-            f1 = validation.score(model).f1
+            f1 = fmean(validation.score(model, lengths).f1 for lengths in self.objective.validated_by)
             known = checkpoint.load_state(self.folder, checkpoint.BEST)
             best = known is None or f1 > known[1]["f1"]
             if best:

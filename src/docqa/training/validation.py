@@ -21,6 +21,7 @@ from docqa.errors import UsageError
 from docqa.evaluation.datasets import sample
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader import weights, windows
+from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
 from docqa.reader.reader import LENGTH_STEP
 from docqa.records import Span
@@ -110,11 +111,11 @@ class Slice:
     def __len__(self) -> int:
         return len(self._asked)
 
-    def score(self, model: SpanModel) -> Score:
+    def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
         """Exact match and F1 of each question's best span."""
         best: list[Span | None] = [None] * len(self._asked)
         for batch in _like_lengths(self._windows):
-            for window, logits in zip(batch, _logits(model, batch), strict=True):
+            for window, logits in zip(batch, _logits(model, batch, lengths), strict=True):
                 for span in windows.best_spans(window, logits, 1):
                     known = best[window.passage]
                     if known is None or span.logit > known.logit:
@@ -144,7 +145,9 @@ def _like_lengths(cut: Sequence[windows.Window]) -> Iterator[Sequence[windows.Wi
 
 
 @torch.inference_mode()
-def _logits(model: SpanModel, cut: Sequence[windows.Window]) -> NDArray[np.float32]:
+def _logits(
+    model: SpanModel, cut: Sequence[windows.Window], lengths: LengthConfiguration | None = None
+) -> NDArray[np.float32]:
     """Logits (windows, tokens, 2), all windows padded to one length."""
     size = max(map(_padded, cut))
     device = model.span_head.weight.device
@@ -155,7 +158,8 @@ def _logits(model: SpanModel, cut: Sequence[windows.Window]) -> NDArray[np.float
         tokens[row, :count] = torch.tensor(window.tokens)
         segments[row, window.first : count] = 1
         real[row, :count] = True
-    logits: NDArray[np.float32] = model(tokens.to(device), segments.to(device), real.to(device)).cpu().numpy()
+    inputs = (each.to(device) for each in (tokens, segments, real))
+    logits: NDArray[np.float32] = model(*inputs, lengths).cpu().numpy()
     return logits
 
 
