@@ -147,24 +147,6 @@ def test_roots_come_back_as_they_were(store: Store) -> None:
     assert store.roots() == rows[1:]
 
 
-def test_a_library_from_before_there_were_roots_is_brought_up_to_date(library: Path) -> None:
-    Store.create(library).close()
-    with sqlite3.connect(library) as connection:
-        connection.executescript(
-            """DROP TABLE roots; DROP TABLE skipped;
-            CREATE TABLE skipped (path BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
-            INSERT INTO skipped VALUES (CAST('/x' AS BLOB), 'too large');
-            DELETE FROM _sqlite_migrations WHERE name = 'roots_and_remembered_failures';
-            PRAGMA user_version = 3"""
-        )
-    connection.close()
-    with closing(Store(library)) as opened:
-        assert opened.skipped() == {"/x": SkippedRow("too large")}
-        assert opened.roots() == []
-        opened.put_root(RootRow("/a", (), (), 3))
-        assert opened.check() == []
-
-
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     add(store, "/kept")
 
@@ -458,7 +440,7 @@ def test_check_finds_what_sqlite_finds(library: Path) -> None:
         assert any("reelist" in finding for finding in store.check())
 
 
-def test_a_library_of_schema_3_is_brought_up_to_date_with_its_texts_and_postings(tmp_path: Path) -> None:
+def test_a_library_of_schema_3_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "old.docqa"
     connection = sqlite3.connect(path)
     older = sqlite_utils.Migrations("docqa")
@@ -471,6 +453,7 @@ def test_a_library_of_schema_3_is_brought_up_to_date_with_its_texts_and_postings
     connection.execute("INSERT INTO passages VALUES (5, 1, 0, 4), (6, 1, 5, 10)")
     connection.execute("INSERT INTO segments VALUES (1, 5, x'010101', 2, 2)")
     connection.execute("INSERT INTO postings VALUES (1, 'rent', x'0100', x'0101'), (1, 'leas', x'0101', x'0101')")
+    connection.execute("INSERT INTO skipped VALUES (x'2f62', 'too large')")
     connection.commit()
     connection.close()
 
@@ -478,5 +461,8 @@ def test_a_library_of_schema_3_is_brought_up_to_date_with_its_texts_and_postings
     assert store.text(1, 0, 10) == "rent lease"
     assert [number for number, _ in SqliteRetriever(store).search(["leas"], 5)] == [6]
     assert [number for number, _ in SqliteRetriever(store).search(["rent"], 5)] == [5]
+    assert store.skipped() == {"/b": SkippedRow("too large")}
+    assert store.roots() == []
+    store.put_root(RootRow("/a", (), (), 3))
     assert store.check() + SqliteRetriever(store).check() == []
     store.close()

@@ -672,10 +672,14 @@ class Store:
             " WHERE aggregate = TRUE GROUP BY 1 ORDER BY 2 DESC, 1"
         )
         try:
-            free = self._rows("PRAGMA freelist_count")[0][0] * self._rows("PRAGMA page_size")[0][0]
-            return {**dict(self._db.execute(sql).fetchall()), "free": free}
+            parts: dict[str, int] = dict(self._db.execute(sql).fetchall())
         except sqlite3.OperationalError:
             return {}
+        names = ("page_size", "page_count", "freelist_count")
+        page_bytes, pages, free = (self._rows(f"PRAGMA {name}")[0][0] for name in names)
+        # The map by which unused pages are given back belongs to no table.
+        parts["SQLite itself"] += page_bytes * (pages - free) - sum(parts.values())
+        return {**parts, "free": page_bytes * free}
 
     def count_documents(self, root: str) -> int:
         """Count the documents at or below a path."""
