@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -203,9 +205,10 @@ class DocQA:
     def reader(self) -> Reader:
         """The reader, loaded at first use; ReaderError if it cannot be."""
         if self._reader is None:
-            from docqa.reader.reader import Reader
+            with _uncollected():
+                from docqa.reader.reader import Reader
 
-            self._reader = Reader(self._reader_name, precision=self._precision, device=self._device)
+                self._reader = Reader(self._reader_name, precision=self._precision, device=self._device)
         return self._reader
 
     @property
@@ -362,6 +365,18 @@ def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple
         return hits
     places = store.places(passage_id for passage_id, _ in hits)
     return sorted(hits, key=lambda hit: (-hit[1], places[hit[0]]))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no garbage meanwhile: importing torch makes objects by the hundred thousand, and all of them stay."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _ranking_setting(reader: Reader) -> str:

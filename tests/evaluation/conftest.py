@@ -28,7 +28,7 @@ class WordReader:
         for passage in passages:
             start = passage.find(text) if text else -1
             found.append((Span(start, start + len(text), logit, end_logit=0.0, null_logit=0.0),) if start >= 0 else ())
-        return Reading(tuple(found), False, (1,) * len(found))
+        return Reading(tuple(found), False, (len(question.split()),) * len(passages))
 
 
 @pytest.fixture

@@ -141,3 +141,9 @@ class TestWhereATableIsKept:
         # It goes by the weights: no other reader takes it for its own, and it is no reader itself.
         assert catalogue.lengths_of(reader) is None
         assert [entry.name for entry in catalogue.entries()] == [catalogue.SHIPPED]
+
+    @pytest.mark.usefixtures("readers")
+    def test_a_folder_without_weights_has_none(self, reader: Path) -> None:
+        catalogue.keep_lengths(None, tune(reader, ASKED[:1], "x"))
+        (reader / "model.safetensors").unlink()
+        assert catalogue.lengths_of(reader) is None

@@ -67,6 +67,28 @@ def test_a_question_whose_first_passage_cannot_be_encoded_is_left_out(tokenizer:
     assert Encoder(tokenizer, 32).encode_all([too_long, Example(QUESTION, "the nile", ())], Random(0)) == ()
 
 
+def test_all_windows_of_a_long_passage_are_those_of_the_reader(tokenizer: Tokenizer) -> None:
+    passage = "green " * 40 + "nile " + "big " * 40
+    encoder = Encoder(tokenizer, 32, all_windows=True)
+    cut, _ = cut_windows(tokenizer, QUESTION, [passage], 32)
+    nile = tokenizer.token_to_id("nile")
+    own, *others = encoder.encode_all([answered(passage, "nile")], Random(0))
+    assert own.start > 0
+    assert [one.tokens for one in others] == [
+        window.tokens for window in cut if nile not in window.tokens[window.first :]
+    ]
+    assert all((one.start, one.end) == (0, 0) for one in others)
+    distractor = encoder.encode_all([answered("the nile", "nile"), Example(QUESTION, passage, ())], Random(0))
+    assert [one.tokens for one in distractor[1:]] == [window.tokens for window in cut]
+
+
+def test_a_passage_that_fits_is_one_window(tokenizer: Tokenizer) -> None:
+    examples = [answered("the nile", "nile"), Example(QUESTION, "the big seine", ())]
+    windows = Encoder(tokenizer, 32, all_windows=True).encode_all(examples, Random(0))
+    assert windows == Encoder(tokenizer, 32).encode_all(examples, Random(0))
+    assert len(windows) == 2
+
+
 def test_answers_may_stand_at_cls_and_in_the_passage_only(tokenizer: Tokenizer) -> None:
     inputs = Encoder(tokenizer, 64).encode_all([Example(QUESTION, "the nile", ())], Random(0))
     batch = collate([inputs])

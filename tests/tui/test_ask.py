@@ -89,7 +89,7 @@ def test_an_answer_with_several_sources_shows_one_after_the_other(
 def test_not_in_your_documents_is_said_with_passages_to_read(
     drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("docqa.engine.rank", lambda *_: ())
+    monkeypatch.setattr("docqa.asking.rank", lambda *_: ())
 
     async def steps(driver: Driver) -> None:
         await driver.ask("When does the lease end?")

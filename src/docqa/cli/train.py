@@ -110,6 +110,11 @@ def _options_run(command: Command) -> Command:
         click.option(
             "--window-tokens", type=_COUNT, default=320, show_default=True, help="Tokens in an input at most."
         ),
+        click.option(
+            "--all-windows",
+            is_flag=True,
+            help="Train on all windows of a passage that is longer, not on a stretch around its answer alone.",
+        ),
         click.option("--averaged", type=_SHARE, default=0.1, show_default=True, help="Average over so last a share."),
         click.option(
             "--dropout",

@@ -209,12 +209,12 @@ def _content(table: LengthTable) -> bytes:
 
 
 def weights_digest(folder: Path) -> str:
-    """The SHA-256 of a reader model's weights: as its manifest has it, else computed."""
-    digest = _digest(folder)
-    if digest is None:
-        with (folder / "model.safetensors").open("rb") as stream:
+    """The SHA-256 of a reader model's weights: as its manifest has it, else computed; `none` without weights."""
+    digest, weights = _digest(folder), folder / "model.safetensors"
+    if digest is None and weights.is_file():
+        with weights.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
-    return digest
+    return digest or "none"
 
 
 def use(name: str) -> None:

@@ -42,7 +42,7 @@ class Reading:
 
     spans: tuple[tuple[Span, ...], ...]
     question_shortened: bool
-    tokens: tuple[int, ...] = ()
+    tokens: tuple[int, ...]
 
 
 class Reader:

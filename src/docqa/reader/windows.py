@@ -53,7 +53,7 @@ def cut_windows(
     windows = []
     for number, encoding in enumerate(tokenizer.encode_batch([*map(_encodable, passages)], add_special_tokens=False)):
         ids, offsets = encoding.ids, encoding.offsets
-        for low, high in _stretches(len(ids), room):
+        for low, high in stretches(len(ids), room):
             tokens = [*head, *ids[low:high], separator]
             windows.append(Window(number, tokens, len(head), offsets[low:high]))
     return windows, len(encoded) > len(question_ids)
@@ -71,7 +71,7 @@ def _special(tokenizer: Tokenizer, token: str) -> int:
     return int(token_id)
 
 
-def _stretches(tokens: int, room: int) -> Iterator[tuple[int, int]]:
+def stretches(tokens: int, room: int) -> Iterator[tuple[int, int]]:
     """Bounds of overlapping stretches of at most `room` that cover 0 to `tokens`."""
     step = room - min(OVERLAP_TOKENS, room // 2)
     for low in range(0, tokens, step):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from docqa.errors import ReaderError
 from docqa.reader.reader import LENGTH_STEP
-from docqa.reader.windows import QUESTION_TOKENS
+from docqa.reader.windows import QUESTION_TOKENS, stretches
 from docqa.training.data import Example
 
 
@@ -53,18 +53,50 @@ class Batch:
 
 
 class Encoder:
-    """Turns examples into inputs of at most `limit` tokens; remembers the passages it has met."""
+    """Turns examples into inputs of at most `limit` tokens; remembers the passages it has met.
 
-    def __init__(self, tokenizer: Tokenizer, limit: int) -> None:
+    With `all_windows` a passage that is too long gives, besides the stretch with its answer, every window that the
+    reader would cut and that holds no part of an answer.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, limit: int, *, all_windows: bool = False) -> None:
         self._tokenizer = tokenizer
         self._limit = limit
+        self._all_windows = all_windows
         self._begin, self._separator = _special(tokenizer, "[CLS]"), _special(tokenizer, "[SEP]")
         self._passages: dict[str, Encoding] = {}
 
     def encode_all(self, examples: Sequence[Example], random: Random) -> tuple[Input, ...]:
         """The inputs of one question's passages; none if the first cannot be encoded."""
-        inputs = [self.encode(example, random) for example in examples]
-        return tuple(one for one in inputs if one is not None) if inputs[0] is not None else ()
+        inputs: list[Input] = []
+        for example in examples:
+            one = self.encode(example, random)
+            if one is None:
+                if not inputs:
+                    return ()
+                continue
+            others = self._windows(example) if self._all_windows else []
+            # Without an answer the windows are all there is to see.
+            inputs += [one, *others] if example.answers or not others else others
+        return tuple(inputs)
+
+    def _windows(self, example: Example) -> list[Input]:
+        """A long passage's windows without any part of an answer, none of a passage that fits."""
+        head = self._head(example.question)
+        room = self._limit - len(head) - 1
+        passage = self._passage(example.passage)
+        if len(passage.ids) <= room:
+            return []
+        answers = [span for answer in example.answers if (span := _token_span(passage.offsets, *answer))]
+        return [
+            Input([*head, *passage.ids[low:high], self._separator], len(head), 0, 0)
+            for low, high in stretches(len(passage.ids), room)
+            if not any(first < high and last >= low for first, last in answers)
+        ]
+
+    def _head(self, question: str) -> list[int]:
+        ids = self._tokenizer.encode(question, add_special_tokens=False).ids[:QUESTION_TOKENS]
+        return [self._begin, *ids, self._separator]
 
     def encode(self, example: Example, random: Random) -> Input | None:
         """The example's input, with one of its answers as target.
@@ -72,8 +104,7 @@ class Encoder:
         A passage that is too long is cut to a stretch at random, around the answer if there is one. None if
         the answer alone is too long.
         """
-        question = self._tokenizer.encode(example.question, add_special_tokens=False).ids[:QUESTION_TOKENS]
-        head = [self._begin, *question, self._separator]
+        head = self._head(example.question)
         room = self._limit - len(head) - 1
         passage = self._passage(example.passage)
         target = None

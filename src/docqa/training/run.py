@@ -50,6 +50,7 @@ class Settings:
 
     `rate` is AdamW's highest, reached after the share `warm_up` of all steps and falling linearly to 0.
     Over the last share `averaged` of the steps the weights are averaged, every AVERAGE_EVERY steps. A step
+    reads inputs of at most `window_tokens` tokens, of a longer passage `all_windows` or a stretch at random, and
     sums the gradients of `accumulate` batches of about `batch_tokens` tokens. `dropout` is the share of hidden
     values that is dropped after each embedding, attention and feed-forward (not of attention, whose fused
     kernel on processors knows none). `precision` is that of matrix products, by default bfloat16 where the
@@ -64,6 +65,7 @@ class Settings:
     weight_decay: float = 0.01
     gradient_norm: float = 1.0
     window_tokens: int = 320
+    all_windows: bool = False
     batch_tokens: int = 3072
     accumulate: int = 1
     dropout: float = 0.0
@@ -214,7 +216,8 @@ class _Run:
         if settings.dropout:
             _drop_hidden(self.model, settings.dropout)
         limit = min(settings.window_tokens, self.model.shape.max_position_embeddings)
-        self.feed = Feed(mix, Encoder(start.tokenizer, limit), settings.batch_tokens, settings.seed)
+        encoder = Encoder(start.tokenizer, limit, all_windows=settings.all_windows)
+        self.feed = Feed(mix, encoder, settings.batch_tokens, settings.seed)
         self.slice = Slice.of(start.tokenizer, mix.held_out, settings.validate_on) if settings.validate_every else None
         self.start = start
         self.folder = folder
