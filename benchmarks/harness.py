@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from docqa.errors import DocqaError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+BENCH = REPOSITORY / ".bench"
 SQUAD_V1 = "eval/squad-v1.1-dev-part1.json"
 SETS = {
     "squad-v1.1": SQUAD_V1,
@@ -31,25 +32,27 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Table:
-    """A benchmark's outcome: rows under a heading, remarks below them, and details for `--json` only."""
+    """A benchmark's outcome: rows under a heading, remarks and more tables below, and details for `--json` only."""
 
     title: str
     columns: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    more: list[Table] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=_positive, metavar="N", help="ask N questions at even distances (all)")
+    parser.add_argument("--sample", type=positive, metavar="N", help="ask N questions at even distances (all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to FILE")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the data folder (../shared/data)")
     parser.add_argument("--reader", metavar="DIR", help="the reader model's folder (the one that ships with docqa)")
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
@@ -75,14 +78,22 @@ def run(benchmark: Callable[[argparse.Namespace], Table], parser: argparse.Argum
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     facts = {**machine(), "versions": versions(), "command": command(), "seconds": time.perf_counter() - started}
     print(rendered(table, facts))
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(table, facts), encoding="utf-8")
     if arguments.json:
         _write_json(arguments.json, table, facts)
     sys.exit(0)
 
 
 def _write_json(file: Path, table: Table, facts: dict[str, Any]) -> None:
-    content = {"title": table.title, "run": facts, "columns": table.columns, "rows": table.rows, **table.details}
-    file.write_text(json.dumps({**content, "remarks": table.remarks}, default=_plain, indent=1) + "\n", "utf-8")
+    content = {"title": table.title, "run": facts, **_content(table)}
+    if table.more:
+        content["more"] = [{"title": each.title, **_content(each)} for each in table.more]
+    file.write_text(json.dumps(content, default=_plain, indent=1) + "\n", "utf-8")
+
+
+def _content(table: Table) -> dict[str, Any]:
+    return {"columns": table.columns, "rows": table.rows, **table.details, "remarks": table.remarks}
 
 
 def _plain(record: Any) -> Any:
@@ -92,6 +103,17 @@ def _plain(record: Any) -> Any:
 
 
 def rendered(table: Table, facts: dict[str, Any]) -> str:
+    tables = "\n\n".join("\n".join([each.title, "", *_lines(each), "", *each.remarks]) for each in (table, *table.more))
+    about = [
+        f"machine   {_machine_line(facts)}",
+        f"versions  {_versions_line(facts)}",
+        f"command   {facts['command']}",
+        f"took      {facts['seconds']:.0f} s",
+    ]
+    return "\n".join([tables, *about])
+
+
+def _lines(table: Table) -> list[str]:
     rows = [table.columns, *table.rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
     lines = [
@@ -99,13 +121,29 @@ def rendered(table: Table, facts: dict[str, Any]) -> str:
         for pairs in (list(zip(row, widths, strict=True)) for row in rows)
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    about = [
-        f"machine   {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB, {facts['system']}",
-        f"versions  {', '.join(f'{name} {number}' for name, number in facts['versions'].items())}",
-        f"command   {facts['command']}",
-        f"took      {facts['seconds']:.0f} s",
-    ]
-    return "\n".join([table.title, "", *lines, "", *table.remarks, *about])
+    return lines
+
+
+def _machine_line(facts: dict[str, Any]) -> str:
+    return f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB, {facts['system']}"
+
+
+def _versions_line(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+
+
+def markdown(table: Table, facts: dict[str, Any]) -> str:
+    """The tables for a document, with the machine and the command beneath them."""
+    parts = []
+    for each in (table, *table.more):
+        head = [f"**{each.title}**", "", _row(each.columns), _row(["---", *["---:"] * (len(each.columns) - 1)])]
+        parts.append("\n".join([*head, *map(_row, each.rows), "", *(f"- {remark}" for remark in each.remarks)]))
+    about = [f"- {_machine_line(facts)}.", f"- {_versions_line(facts)}.", f"- `{facts['command']}`", ""]
+    return "\n\n".join([*parts[:-1], "\n".join([parts[-1], *about])])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def machine() -> dict[str, Any]:

@@ -50,7 +50,6 @@ class Haystack:
 
     def __init__(self, worker: peers.Worker) -> None:
         self._worker = worker
-        self.versions = worker.versions
 
     def answer(self, question: str) -> tuple[list[str], float]:
         """The texts of the answers, and Haystack's own milliseconds, without the exchange."""
@@ -76,7 +75,7 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
             "answers": ANSWERS,
         }
         with peers.worker("haystack", REQUIREMENTS, "haystack_worker.py", setup) as worker:
-            peer, versions = Haystack(worker), worker.versions
+            peer, versions = Haystack(worker), worker.ready["versions"]
             contenders = [
                 Contender(f"Haystack {versions['haystack-ai']} float32", peer.answer),
                 Contender("docqa float32, thorough", partial(_ask, single, "thorough")),

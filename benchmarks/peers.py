@@ -15,16 +15,14 @@ import harness
 
 from docqa.errors import DocqaError
 
-ENVIRONMENTS = harness.REPOSITORY / ".bench"
-
 
 class Worker:
-    """A worker process: one line of JSON in, one out. The first line in is its set-up, answered with versions."""
+    """A worker process: one line of JSON in, one out. The first line in is its set-up; `ready` is the answer to it."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], setup: dict[str, Any]) -> None:
         self._name = name
         self._process = process
-        self.versions: dict[str, str] = self.exchange(setup)["versions"]
+        self.ready = self.exchange(setup)
 
     def exchange(self, message: Any) -> dict[str, Any]:
         """Send a message and return the reply; DocqaError if the process has ended."""
@@ -62,7 +60,7 @@ def worker(name: str, requirements: Sequence[str], program: str, setup: dict[str
 
 def prepare(name: str, requirements: Sequence[str]) -> Path:
     """Make the peer's environment, unless it has been made for these very requirements; return its Python."""
-    folder = ENVIRONMENTS / name
+    folder = harness.BENCH / name
     python = folder / "bin" / "python"
     stamp = folder / "requirements.txt"
     wanted = "\n".join(requirements) + "\n"

@@ -89,15 +89,14 @@ def benchmark(arguments: argparse.Namespace) -> harness.Table:
                 setup = {"peer": name, "model": str(folder)}
                 worker = stack.enter_context(peers.worker(name, requirements, "reader_worker.py", setup))
                 contenders.append(Contender(name, of_worker(worker)))
-                versions[name] = worker.versions
+                versions[name] = worker.ready["versions"]
         judge([each for each in contenders if each.judged], asked)
         race(contenders, sample(asked, TIMED))
     table = tabulated(contenders, asked, Reader(folder).name)
     table.remarks += [*limits(folder, table), *cold_start(folder, table)]
     table.remarks += [f"{name}: {', '.join(f'{k} {v}' for k, v in found.items())}." for name, found in versions.items()]
-    for file, content in ((arguments.plot, plot(table)), (arguments.markdown, markdown(table))):
-        if file:
-            file.write_text(content, encoding="utf-8")
+    if arguments.plot:
+        arguments.plot.write_text(plot(table), encoding="utf-8")
     return table
 
 
@@ -389,17 +388,6 @@ def tabulated(contenders: Sequence[Contender], asked: Sequence[Asked], reader: s
     return table
 
 
-def markdown(table: harness.Table) -> str:
-    """The table for a document, with the machine and the command beneath it."""
-    facts = harness.machine()
-    lines = [f"**{table.title}**", "", f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|"]
-    lines += [f"| {' | '.join(row)} |" for row in table.rows]
-    lines += ["", *(f"- {remark}" for remark in table.remarks)]
-    lines += [f"- {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']:.0f} GiB, {facts['system']}."]
-    lines += [f"- {', '.join(f'{name} {number}' for name, number in harness.versions().items())}."]
-    return "\n".join([*lines, f"- `{harness.command()}`", ""])
-
-
 WIDTH, HEIGHT, MARGIN = 720, 440, 60
 
 
@@ -440,7 +428,6 @@ def plot(table: harness.Table) -> str:
 
 def options() -> argparse.ArgumentParser:
     parser = harness.options(__doc__)
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to FILE as markdown")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw F1 against time into FILE (SVG)")
     parser.add_argument(
         "--without", action="append", default=[], choices=("haystack", "txtai"), help="leave a peer out"

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from docqa import DocQA
-from docqa.retriever import decode
-from docqa.store import Store
+from docqa.postings import decode, decode_numbers, without
+from docqa.store import SegmentRow, Store
 
 QUESTIONS = (
     "When does the lease end?",
@@ -32,9 +34,7 @@ def portrait(library: Path, questions: Sequence[str] = QUESTIONS) -> dict[str, A
         shown["remarks"], shown["skipped"] = store.remarks(), store.skipped()
         segments = store.segments()
         shown["collection"] = [sum(each.live for each in segments), sum(each.terms for each in segments)]
-        shown["passages with each term"] = Counter(
-            term for each in segments for term, gaps, _ in store.all_postings(each.id) for _ in decode(gaps)
-        )
+        shown["passages with each term"] = sum((term_counts(store, each) for each in segments), Counter())
     finally:
         store.close()
     with DocQA(library) as opened:
@@ -44,3 +44,10 @@ def portrait(library: Path, questions: Sequence[str] = QUESTIONS) -> dict[str, A
             shown[f"found by {question}"] = [asdict(match) for match in opened.search(question, top=20)]
         assert opened.status().problems == ()
     return shown
+
+
+def term_counts(store: Store, segment: SegmentRow) -> Counter[str]:
+    """In how many passages that have not been deleted each term of a segment occurs."""
+    lengths = decode_numbers(store.lengths(segment.id)).astype(np.int32)
+    postings = without(decode(store.blocks(segment.id), lengths), decode_numbers(segment.dead))
+    return Counter(dict(zip(postings.terms, postings.counts.tolist(), strict=True)))

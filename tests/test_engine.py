@@ -369,6 +369,21 @@ def engine(open_library: Open, library: Path, folder: Path) -> DocQA:
     return made
 
 
+def test_a_phrase_is_found_below_many_passages_that_match_better(
+    open_library: Open, library: Path, folder: Path
+) -> None:
+    for number in range(150):
+        (folder / f"better{number}.txt").write_text("Garden rent. Rent for a garden.\n")
+    (folder / "worse.txt").write_text(
+        "Much is said here of other things, and that is why no rent garden comes first.\n"
+    )
+    engine = open_library(library)
+    engine.index([folder])
+    [match] = engine.search('"rent garden comes"', top=1)
+    assert match.source.path.endswith("worse.txt")
+    assert len(engine.search("rent -garden", top=50)) == sum("rent" in text.lower() for text in (LEASE, BOILER))
+
+
 def test_asking_tells_the_candidates_before_the_answer(engine: DocQA) -> None:
     found, answered = engine.ask_events("When does the lease end?")
     assert isinstance(found, events.CandidatesFound)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from portrait import portrait
 
-from docqa import DocQA, events, files, indexing
+from docqa import DocQA, events, files, indexing, retriever
 from docqa.errors import ExtractionError
 from docqa.extract import formats
 from docqa.records import Verdict
+from docqa.store import Store
 
 NAMES = ("lease.txt", "boiler.txt", "Boiler.TXT", "garden.md", "lease.v2.txt", "river", "data.gz", "page.html")
 FOLDERS = ("", "a", "a/b", "c")
@@ -147,6 +149,38 @@ def test_what_lies_on_an_absent_disk_has_not_moved(engine: DocQA, folder: Path, 
     assert (report.indexed, report.moved) == (1, 0)
     (tmp_path / "taken out").rename(disk)
     assert engine.index().documents == 4
+
+
+@pytest.mark.parametrize("how", ["rm", "prune"])
+def test_what_is_taken_out_leaves_no_word_of_any_name_it_had(
+    engine: DocQA, library: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    # Tombstones stay, as they do in a large library.
+    monkeypatch.setattr(retriever, "_PURGED_PASSAGES", 0)
+    monkeypatch.setattr(retriever, "_PURGED_SHARE", 1.0)
+    other = folder.parent / "other"
+    other.mkdir()
+    for number in range(30):
+        (other / f"river{number}.txt").write_text("A heron at the river.")
+    engine.index([folder, other])
+    (folder / "boiler.txt").rename(folder / "stove.txt")
+    engine.index()
+    assert words_in(library) >= {"boiler", "stove", "garden", "heron"}
+    if how == "rm":
+        engine.remove(folder)
+    else:
+        shutil.rmtree(folder)
+        engine.index(prune=True)
+    assert words_in(library) & {"boiler", "stove", "garden", "leas"} == set()
+    assert "heron" in words_in(library)
+    assert engine.status().problems == ()
+
+
+def words_in(library: Path) -> set[str]:
+    """What stands between line ends in the blocks of postings, as their terms do."""
+    with closing(Store(library)) as store:
+        blocks = [data for segment in store.segments() for data in store.blocks(segment.id)]
+    return {part.decode("ascii", "replace") for data in blocks for part in data.split(b"\n")}
 
 
 # --- what cannot be read ------------------------------------------------------------------------------------

@@ -14,12 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqa.errors import LibraryBusy, LibraryError
+from docqa.packing import CHUNK_CHARACTERS, pack
 from docqa.records import Document, Mark
-from docqa.store import APPLICATION_ID, CHUNK_CHARACTERS, SCHEMA_VERSION, RootRow, SkippedRow, Store
+from docqa.retriever import SqliteRetriever
+from docqa.store import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    RootRow,
+    SkippedRow,
+    Store,
+    documents_and_texts,
+    gold_set,
+    passages_and_postings,
+)
 
 
 def document(path: str = "/folder/a.txt", **changes: object) -> Document:
@@ -29,7 +41,7 @@ def document(path: str = "/folder/a.txt", **changes: object) -> Document:
 
 def add(store: Store, path: str = "/folder/a.txt", text: str = "abc", marks: tuple[Mark, ...] = ()) -> int:
     with store.transaction():
-        number = store.add_document(document(path), text, marks, [])
+        number = store.add_document(document(path), pack(text), marks, [])
         store.add_passages(number, [(0, len(text))])
     return number
 
@@ -135,30 +147,12 @@ def test_roots_come_back_as_they_were(store: Store) -> None:
     assert store.roots() == rows[1:]
 
 
-def test_a_library_from_before_there_were_roots_is_brought_up_to_date(library: Path) -> None:
-    Store.create(library).close()
-    with sqlite3.connect(library) as connection:
-        connection.executescript(
-            """DROP TABLE roots; DROP TABLE skipped;
-            CREATE TABLE skipped (path BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
-            INSERT INTO skipped VALUES (CAST('/x' AS BLOB), 'too large');
-            DELETE FROM _sqlite_migrations WHERE name = 'roots_and_remembered_failures';
-            PRAGMA user_version = 3"""
-        )
-    connection.close()
-    with closing(Store(library)) as opened:
-        assert opened.skipped() == {"/x": SkippedRow("too large")}
-        assert opened.roots() == []
-        opened.put_root(RootRow("/a", (), (), 3))
-        assert opened.check() == []
-
-
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     add(store, "/kept")
 
     def fail() -> None:
         with store.transaction():
-            store.add_document(document("/lost"), "x", [], [])
+            store.add_document(document("/lost"), pack("x"), [], [])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -207,6 +201,7 @@ def test_what_was_removed_is_not_in_the_file_any_more(library: Path) -> None:
 OTHER = """
 import sys
 from pathlib import Path
+from docqa.packing import pack
 from docqa.records import Document
 from docqa.store import Store
 store = Store(Path(sys.argv[1]))
@@ -215,7 +210,7 @@ store.close()
 """
 WRITING = """
 with store.writing(), store.transaction():
-    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), "x", [], [])
+    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), pack("x"), [], [])
     print("ready", flush=True)
     sys.stdin.readline()
 print("done", flush=True)
@@ -443,3 +438,31 @@ def test_check_finds_what_sqlite_finds(library: Path) -> None:
         stream.write((9).to_bytes(4, "big"))
     with closing(Store(library)) as store:
         assert any("reelist" in finding for finding in store.check())
+
+
+def test_a_library_of_schema_3_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "old.docqa"
+    connection = sqlite3.connect(path)
+    older = sqlite_utils.Migrations("docqa")
+    for step in (documents_and_texts, passages_and_postings, gold_set):
+        older()(step)
+    older.apply(sqlite_utils.Database(connection))
+    connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 3")
+    connection.execute("INSERT INTO documents VALUES (1, x'2f61', 'text/plain', 1, 1, '', 10, 2, '[]')")
+    connection.execute("INSERT INTO texts VALUES (1, 0, ?)", pack("rent lease"))
+    connection.execute("INSERT INTO passages VALUES (5, 1, 0, 4), (6, 1, 5, 10)")
+    connection.execute("INSERT INTO segments VALUES (1, 5, x'010101', 2, 2)")
+    connection.execute("INSERT INTO postings VALUES (1, 'rent', x'0100', x'0101'), (1, 'leas', x'0101', x'0101')")
+    connection.execute("INSERT INTO skipped VALUES (x'2f62', 'too large')")
+    connection.commit()
+    connection.close()
+
+    store = Store(path)
+    assert store.text(1, 0, 10) == "rent lease"
+    assert [number for number, _ in SqliteRetriever(store).search(["leas"], 5)] == [6]
+    assert [number for number, _ in SqliteRetriever(store).search(["rent"], 5)] == [5]
+    assert store.skipped() == {"/b": SkippedRow("too large")}
+    assert store.roots() == []
+    store.put_root(RootRow("/a", (), (), 3))
+    assert store.check() + SqliteRetriever(store).check() == []
+    store.close()

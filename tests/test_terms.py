@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_postings import plain
 
-from docqa.terms import _QUESTION_WORDS, document_terms, question_terms
+from docqa.postings import Postings, count_lists
+from docqa.terms import _QUESTION_WORDS, _Memory, document_terms, passage_postings, passage_terms, question_terms
 
 # Text with many accents, compatibility forms and scripts beside what Hypothesis finds by itself.
 words = st.text() | st.text(alphabet="aàâÅéïñöſßΣσςİıKﬁＡ𝐀𝚨½²Жжअ中日ーא' _-.\u0301", max_size=12)
@@ -78,3 +80,46 @@ def test_a_question_without_words_has_no_terms(question: str) -> None:
 )
 def test_operators_are_separators_like_any_punctuation(question: str) -> None:
     assert all(term.isalnum() for term in question_terms(question))
+
+
+pieces = st.lists(
+    words
+    | st.text(alphabet="aB1_ -\n", max_size=12)
+    | st.sampled_from(["internationalization", "characteristically1", "Leases", "exactly8", "sixteenletters16"]),
+    max_size=6,
+)
+
+
+def counted_and_listed(
+    pieces: list[str], bounds: list[tuple[int, int]], headings: list[str]
+) -> tuple[Postings, Postings]:
+    path, text = "/letters/Lease-2025.txt", " ".join(pieces)
+    listed = [passage_terms(path, head, text[start:end]) for head, (start, end) in zip(headings, bounds, strict=True)]
+    return passage_postings(path, headings, text, bounds), count_lists(listed)
+
+
+@given(pieces, st.data())
+def test_a_documents_postings_count_the_terms_of_its_passages(pieces: list[str], data: st.DataObject) -> None:
+    place = st.integers(0, len(" ".join(pieces)))
+    bounds = data.draw(st.lists(st.tuples(place, place).map(lambda pair: (min(pair), max(pair))), max_size=4))
+    headings = [data.draw(st.sampled_from(["", "Über uns", "Annex A"])) for _ in bounds]
+    counted, listed = counted_and_listed(pieces, bounds, headings)
+    assert plain(counted) == plain(listed)
+    assert counted.lengths.tolist() == listed.lengths.tolist()
+
+
+def test_words_that_share_a_slot_keep_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docqa.numbering._SLOT_BITS", 1)
+    monkeypatch.setattr("docqa.terms._memory", _Memory())
+    pieces = [f"word{number % 7} x{number % 5}" for number in range(60)]
+    for _ in range(3):
+        counted, listed = counted_and_listed(pieces, [(0, 200), (200, 400)], ["", ""])
+        assert plain(counted) == plain(listed)
+
+
+def test_postings_do_not_depend_on_what_was_counted_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docqa.terms._VOCABULARY", 3)
+    text, bounds = "rent lease. boiler garden rents", [(0, 11), (11, 31)]
+    first = passage_postings("/a.txt", ["", ""], text, bounds)
+    passage_postings("/b.txt", [""], "a b c d e f g", [(0, 13)])
+    assert plain(passage_postings("/a.txt", ["", ""], text, bounds)) == plain(first)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from platformdirs import user_data_path
 
-from docqa import asking, events, files, health, indexing, roots
+from docqa import asking, events, files, roots
 from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
 from docqa.questions import Filters, Question, parse_question
@@ -114,6 +114,8 @@ class DocQA:
         patterns = _patterns(options)
         store = self._open(create=named is not None)
         with store.writing():
+            from docqa import indexing  # with what it takes to read files and start processes
+
             with store.transaction():
                 roots.remember(store, named or (), patterns)
                 plan = roots.plan(store, named)
@@ -158,6 +160,8 @@ class DocQA:
             if root not in {each.path for each in store.roots()}:
                 raise UsageError(f"{os.fspath(path)!s} is none of the library's folders; docqa roots lists them")
             if not keep:
+                from docqa import indexing
+
                 return indexing.remove(store, root)
             with store.transaction():
                 store.forget_root(root)
@@ -258,10 +262,14 @@ class DocQA:
         """
         store = self._open()
         with store.writing():
+            from docqa import indexing
+
             return indexing.remove(store, os.path.realpath(root))
 
     def health(self) -> Health:
         """Look at the library thoroughly, and at its documents' files; reads the whole library file."""
+        from docqa import health
+
         return health.examine(self._open())
 
     def status(self, *, check: bool = True) -> Status:
@@ -313,12 +321,9 @@ class DocQA:
         with store.snapshot():
             allowed = store.passage_ids(question.filters.accept) if question.filters else None
             # Phrases and excluded words are looked for in the texts, from the best passage down.
-            sifting = bool(question.phrases or question.excluded)
-            retriever = SqliteRetriever(store)
-            hits = retriever.search(question.terms[:QUESTION_TERMS], sys.maxsize if sifting else count, allowed)
             candidates = (
                 Candidate(passage, score)
-                for passage_id, score in _in_order(store, hits)
+                for passage_id, score in _hits(store, question.terms[:QUESTION_TERMS], max(count, 1), allowed)
                 if question.accepts((passage := store.passage(passage_id)).text)
             )
             return tuple(islice(candidates, count))
@@ -341,6 +346,17 @@ class DocQA:
 def _patterns(options: IndexOptions) -> roots.Patterns | None:
     include, exclude = tuple(options.get("include", ())), tuple(options.get("exclude", ()))
     return roots.Patterns(include, exclude) if include or exclude else None
+
+
+def _hits(store: Store, terms: Sequence[str], depth: int, allowed: Sequence[int] | None) -> Iterator[tuple[int, float]]:
+    """Yield all hits, best first; those below `depth` are looked for when somebody asks for them."""
+    seen = 0
+    while True:
+        hits = _in_order(store, SqliteRetriever(store).search(terms, depth, allowed))
+        yield from hits[seen:]
+        if len(hits) < depth:
+            return
+        seen, depth = len(hits), 8 * depth
 
 
 def _in_order(store: Store, hits: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:

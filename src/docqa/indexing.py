@@ -12,9 +12,9 @@ from docqa import events, files
 from docqa.errors import ExtractionError
 from docqa.extract import is_plain_text
 from docqa.extract.formats import readable, reads_alike, reads_pictures
-from docqa.passages import headings, line_marks, place
+from docqa.passages import place
 from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed, prepare
-from docqa.records import IndexReport, Passage
+from docqa.records import IndexReport
 from docqa.retriever import Retriever, SqliteRetriever
 from docqa.roots import Plan, leave_out, note_seen
 from docqa.store import Known, SkippedRow, Store
@@ -29,9 +29,10 @@ CHUNK_FILES = 64
 # A page as a picture seldom takes fewer bytes than this; a file that may be full of them is worth so much at most.
 PICTURE_BYTES = 50_000
 MOST_PATIENCE = 200.0
-# One transaction's worth of text: large enough to make commits cheap, small enough to lose little.
-BATCH_CHARACTERS = 4_000_000
-BATCH_FILES = 500
+# One transaction's worth: large enough to make commits and the merging of segments cheap, small enough to lose little.
+BATCH_CHARACTERS = 32_000_000
+BATCH_FILES = 5_000
+BATCH_S = 5.0
 
 
 def index(store: Store, plan: Plan, *, prune: bool = False, retry: bool = False) -> Generator[events.IndexEvent]:
@@ -60,6 +61,7 @@ def remove(store: Store, root: str) -> list[str]:
         for entry in known.values():
             _remove(store, retriever, entry.document_id)
         retriever.commit()
+        retriever.purge()
         store.forget_skipped(store.skipped(root))
         leave_out(store, root)
     return sorted(known)
@@ -151,12 +153,12 @@ class _Run:
             case Moved(path, old_path):
                 _move(store, retriever, self._known.pop(old_path).document_id, outcome)
                 return events.FileMoved(path, old_path)
-            case Prepared(document, extraction):
+            case Prepared(document, remarks):
                 if (earlier := self._known.get(document.path)) is not None:
                     _remove(store, retriever, earlier.document_id)
                 _add(store, retriever, outcome)
                 self._present.add(document.path)
-                return events.FileIndexed(document.path, document.passages, document.size, extraction.remarks)
+                return events.FileIndexed(document.path, document.passages, document.size, remarks)
 
     def _take_out_what_has_gone(self) -> Iterator[events.FileRemoved]:
         store = self._store
@@ -164,16 +166,19 @@ class _Run:
         # A disk may have gone while its files were being read, so its absence is looked for once more.
         gone = sorted(left - set(chain(*self._kept(left).values())))
         with store.transaction():
-            if gone:
-                retriever = SqliteRetriever(store)
-                for path in gone:
-                    _remove(store, retriever, self._known[path].document_id)
-                retriever.commit()
+            retriever = SqliteRetriever(store)
+            for path in gone:
+                _remove(store, retriever, self._known[path].document_id)
+            retriever.commit()
+            if gone and self._prune:
+                retriever.purge()
+            retriever.compact()
             self._note_skipped()
             if self._prune:
                 for root in self._plan.gone():
                     store.forget_root(root.path)
             note_seen(store, self._plan)
+        store.shrink()
         yield from map(events.FileRemoved, gone)
 
     def _note_skipped(self) -> None:
@@ -255,35 +260,32 @@ def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
 def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
     """Group outcomes into transactions."""
     batch: list[Outcome] = []
-    characters = 0
+    characters, started = 0, time.monotonic()
     for outcome in outcomes:
         batch.append(outcome)
         if isinstance(outcome, Prepared):
             characters += outcome.document.characters
-        if characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
+        late = time.monotonic() - started >= BATCH_S
+        if late or characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
             yield batch
-            batch, characters = [], 0
+            batch, characters, started = [], 0, time.monotonic()
     if batch:
         yield batch
 
 
 def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
-    extraction, bounds = prepared.extraction, prepared.bounds
-    marks = [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)]
-    document_id = store.add_document(prepared.document, extraction.text, marks, extraction.remarks)
-    for passage_id, (start, end), heading in zip(
-        store.add_passages(document_id, bounds), bounds, headings(extraction.marks, bounds), strict=True
-    ):
-        retriever.add(passage_id, passage_terms(prepared.document.path, heading, extraction.text[start:end]))
+    document_id = store.add_document(prepared.document, prepared.text, prepared.marks, prepared.remarks)
+    retriever.add_postings(store.add_passages(document_id, prepared.bounds).start, prepared.postings)
 
 
 def _move(store: Store, retriever: Retriever, document_id: int, moved: Moved) -> None:
     """Give a document its new path; if its name has changed, its passages are found by the new one."""
-    passages = store.passages_of(document_id)
     store.move_document(document_id, moved.path, moved.size, moved.mtime_ns)
     if passage_terms(moved.old_path, "", "") == passage_terms(moved.path, "", ""):
         return
-    _forget_terms(retriever, passages)
+    passages = store.passages_of(document_id)
+    for passage in passages:
+        retriever.delete(passage.id)
     store.remove_passages(document_id)
     new_ids = store.add_passages(document_id, [(passage.start, passage.end) for passage in passages])
     for passage_id, passage in zip(new_ids, passages, strict=True):
@@ -292,14 +294,9 @@ def _move(store: Store, retriever: Retriever, document_id: int, moved: Moved) ->
 
 
 def _remove(store: Store, retriever: Retriever, document_id: int) -> None:
-    _forget_terms(retriever, store.passages_of(document_id))
+    for passage_id in store.passage_ids_of(document_id):
+        retriever.delete(passage_id)
     store.remove_document(document_id)
-
-
-def _forget_terms(retriever: Retriever, passages: Iterable[Passage]) -> None:
-    for passage in passages:
-        heading = place(passage, passage.start).heading or ""
-        retriever.delete(passage.id, passage_terms(passage.document.path, heading, passage.text))
 
 
 class _Tally:

@@ -59,7 +59,7 @@ def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
     run: list[Bounds] = []
     section = 0
     for paragraph in paragraphs(text):
-        pieces = [piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)]
+        pieces = _pieces_of(text, paragraph)
         here = bisect_right(borders, paragraph[0])
         whole_fits = run and paragraph[1] - run[0][0] <= PASSAGE_CHARACTERS
         if run and (here != section or not whole_fits):
@@ -137,11 +137,18 @@ def _trimmed_pieces(text: str, bounds: Bounds, separators: Sequence[Bounds]) -> 
 
 
 def _stripped(text: str, start: int, end: int) -> Bounds | None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return (start, end) if start < end else None
+    piece = text[start:end]
+    tail = piece.lstrip()
+    start += len(piece) - len(tail)
+    length = len(tail.rstrip())
+    return (start, start + length) if length else None
+
+
+def _pieces_of(text: str, paragraph: Bounds) -> list[Bounds]:
+    """Cut a paragraph into what passages are made of: one that fits a passage is never parted."""
+    if paragraph[1] - paragraph[0] <= PASSAGE_CHARACTERS:
+        return [paragraph]
+    return [piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)]
 
 
 def _pieces(text: str, sentence: Bounds) -> Iterator[Bounds]:

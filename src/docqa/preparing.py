@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from docqa import files
 from docqa.errors import ExtractionError
 from docqa.extract import extract
-from docqa.passages import Bounds, cut_passages
-from docqa.records import Document, Extraction
+from docqa.packing import pack
+from docqa.passages import Bounds, cut_passages, headings, line_marks
+from docqa.postings import Postings
+from docqa.records import Document, Mark
+from docqa.terms import passage_postings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file ready to be written into the library."""
+    """A file ready to be written into the library: its packed text, and its passages with their postings."""
 
     document: Document
-    extraction: Extraction
+    remarks: tuple[str, ...]
+    marks: list[Mark]
+    text: list[bytes]
     bounds: list[Bounds]
+    postings: Postings
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,14 @@ def prepare(task: Task) -> Outcome:
         characters=len(extraction.text),
         passages=len(bounds),
     )
-    return Prepared(document, extraction, bounds)
+    return Prepared(
+        document,
+        extraction.remarks,
+        [*extraction.marks, *line_marks(extraction.text, extraction.marks, bounds)],
+        pack(extraction.text),
+        bounds,
+        passage_postings(file.path, headings(extraction.marks, bounds), extraction.text, bounds),
+    )
 
 
 def failed(task: Task, reason: str) -> Failed:

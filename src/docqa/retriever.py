@@ -2,22 +2,26 @@
 
 The formula is rank_bm25's `BM25Okapi` (Robertson's, with k1 and b) under Lucene's IDF, which never turns
 negative. Its class keeps the collection in memory and walks all of it for every query; here the postings
-stand in the library in segments, a query reads those of its own terms, and numpy scores them.
+stand in the library in segments, a query reads the blocks of its own terms, and numpy scores them.
 
-A segment covers the passages of one commit, whose ids follow each other; small ones are merged. A deleted
-passage leaves no trace but a length of zero: its entries are taken out of the postings of its terms, so scores
-do not depend on the library's history, and no word of a removed document stays behind.
+A segment covers the passages of one commit, whose ids follow each other; small ones are merged. Deleted passages
+are tombstones in their segment until it is written anew; they count for nothing in the meantime, so that
+scores do not depend on the library's history.
+
+Frequent terms cost little by the bounds of MaxScore (Turtle and Flood, Query evaluation: strategies and
+optimizations, 1995): as soon as the k-th best score so far exceeds all that the remaining, more frequent terms
+could give together, a passage without any of the rarer terms cannot be among the best, and the frequent ones
+are only looked up in the passages already found.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
-from operator import itemgetter
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -25,9 +29,27 @@ from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from docqa.errors import LibraryError
+from docqa.postings import (
+    CODE_FREQUENCIES,
+    CODE_LENGTHS,
+    Block,
+    Counts,
+    DamagedPostingsError,
+    Entries,
+    Integers,
+    Postings,
+    count_lists,
+    decode,
+    decode_numbers,
+    encode,
+    encode_numbers,
+    merge,
+    split,
+    without,
+)
 from docqa.store import SegmentRow, Store
 
-Integers = NDArray[np.int64]
+Scores = NDArray[np.float64]
 
 # BM25's saturation of frequencies and its normalisation by length, chosen by recall on SQuADShifts' new Wikipedia
 # articles and ten articles of SQuAD 2.0's training set: passages are alike in length, and repeat little.
@@ -35,19 +57,39 @@ K1, B = 0.9, 0.5
 
 # Segments are merged when this many of similar size stand beside each other.
 MERGE_FACTOR = 8
+# All are written as one after much was added, if the largest has no more than this share of the passages.
+_COMPACT_SHARE = 3 / 4
+# A segment is written anew, without its tombstones, if it is small or this share of it is dead.
+_PURGED_PASSAGES = 4_096
+_PURGED_SHARE = 1 / 8
+# The k best are only estimated once the terms that are left could give this share of the highest score at most.
+_HOPE = 0.5
+# Looking up a passage among a term's costs as much as adding this many of them.
+_LOOKUP_COST = 30
+# How much of each segment a merge holds in memory.
+_MERGED_BYTES = 500_000
 
 
 class Retriever(Protocol):
     """A search engine for passages. It sees terms only: analysis is docqa's own, so every engine ranks alike."""
 
     def add(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Add a passage under an id that was never used before; one without terms cannot be found."""
+        """Add a passage under an id above all that were ever used; one without terms cannot be found."""
 
-    def delete(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Remove a passage, given the terms it was added with; an unknown one is no error."""
+    def add_postings(self, first: int, postings: Postings) -> None:
+        """Add passages with ids from `first` on, which is above all that were ever used."""
+
+    def delete(self, passage_id: int) -> None:
+        """Remove a passage; an unknown one is no error."""
 
     def commit(self) -> None:
         """Make all changes since the last commit visible to searches."""
+
+    def compact(self) -> None:
+        """Bring the engine's data into the form that is searched fastest, if enough was added to be worth it."""
+
+    def purge(self) -> None:
+        """Leave no trace of what was deleted."""
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Return the k passages with the highest scores above zero, best first, and all that tie with the last.
@@ -74,7 +116,7 @@ class BM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         super().__init__(corpus, k1=k1, b=b)
 
     @classmethod
-    def of_collection(cls, passages: int, terms: int, frequencies: Mapping[str, int]) -> BM25:
+    def of_collection(cls, passages: int, terms: float, frequencies: Mapping[str, int]) -> BM25:
         """Make a scorer for a collection of `passages` with `terms` in all; `frequencies` by document."""
         scorer = cls.__new__(cls)
         scorer.k1, scorer.b = K1, B
@@ -88,23 +130,44 @@ class BM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         for term, count in nd.items():
             self.idf[term] = math.log(1 + (self.corpus_size - count + 0.5) / (count + 0.5))
 
-    def term_scores(self, term: str, frequencies: Integers, lengths: Integers) -> NDArray[np.float64]:
-        """Score one term in passages that hold it `frequencies` times and have `lengths` terms."""
+    def factors(self, frequencies: Integers, lengths: Integers) -> Scores:
+        """Compute what the IDF of a term is multiplied by where it occurs so often in passages of such lengths."""
         norms = self.k1 * (1 - self.b + self.b * lengths / self.avgdl)
-        scores: NDArray[np.float64] = self.idf[term] * (frequencies * (self.k1 + 1) / (frequencies + norms))
-        return scores
+        factors: Scores = frequencies * (self.k1 + 1) / (frequencies + norms)
+        return factors
+
+
+@lru_cache(maxsize=4)
+def _factors_by_code(average_length: float) -> Scores:
+    """The factors of all codes in a collection of this average length, by code."""
+    frequencies, lengths = np.divmod(np.arange(CODE_FREQUENCIES * CODE_LENGTHS), CODE_LENGTHS)
+    return BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """A segment with its lengths decoded: the number of terms of each passage from `row.first` on."""
+    """A segment as searches see it: its passages stand in the collection from `offset` on."""
 
     row: SegmentRow
-    lengths: Integers
+    offset: int
+    dead: Integers
 
-    @classmethod
-    def decode(cls, row: SegmentRow) -> _Segment:
-        return cls(row, decode(row.lengths))
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where in the collection a term occurs, with the factor of its IDF at each place."""
+
+    places: Integers
+    factors: Scores
+
+    def weighed(self, idf: float) -> _Found:
+        return _Found(self.places, idf * self.factors)
+
+    def at(self, places: Integers) -> Scores:
+        """The factors at some places, 0 where the term does not occur."""
+        index = self.places.searchsorted(places)
+        index[index == len(self.places)] = 0
+        return np.where(self.places[index] == places, self.factors[index], 0.0)
 
 
 class SqliteRetriever:
@@ -113,194 +176,306 @@ class SqliteRetriever:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._added: dict[int, Sequence[str]] = {}
-        self._deleted: dict[int, Sequence[str]] = {}
+        self._parts: list[tuple[int, Postings]] = []
+        self._deleted: set[int] = set()
 
     def add(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Add a passage under an id that was never used before."""
+        """Add a passage under an id above all that were ever used."""
         self._added[passage_id] = terms
 
-    def delete(self, passage_id: int, terms: Sequence[str]) -> None:
-        """Remove a passage, given the terms it was added with."""
-        if self._added.pop(passage_id, None) is None:
-            self._deleted[passage_id] = terms
+    def add_postings(self, first: int, postings: Postings) -> None:
+        """Add passages with ids from `first` on."""
+        self._parts.append((first, postings))
+
+    def delete(self, passage_id: int) -> None:
+        """Remove a passage."""
+        self._deleted.add(passage_id)
 
     def commit(self) -> None:
-        """Take out what was deleted, write one segment with what was added, and merge small segments."""
+        """Write what was added as a segment, put tombstones on what was deleted, and merge small segments."""
+        parts = [(first, count_lists(lists)) for first, lists in _runs(self._added)] + self._parts
+        for run in _neighbours(sorted(parts, key=lambda part: part[0])):
+            self._write(run)
         if self._deleted:
-            for segment in map(_Segment.decode, self._store.segments()):
-                self._take_out(segment)
-        for passages in _runs(self._added):
-            self._store.add_segment(*_build(passages))
-        self._added, self._deleted = {}, {}
+            for segment in self._store.segments():
+                self._bury(segment)
+        self._added, self._parts, self._deleted = {}, [], set()
         while neighbours := _mergeable(self._store.segments()):
-            self._merge([_Segment.decode(row) for row in neighbours])
+            self._rewrite(neighbours)
+
+    def compact(self) -> None:
+        """Write all segments as one, unless one of them is nearly all."""
+        segments = self._store.segments()
+        sizes = [segment.live for segment in segments]
+        if len(sizes) > 1 and max(sizes) < _COMPACT_SHARE * sum(sizes):
+            self._rewrite(segments)
+
+    def purge(self) -> None:
+        """Write every segment anew that has tombstones."""
+        for segment in self._store.segments():
+            if len(_numbers(segment.dead)):
+                self._rewrite([segment])
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Rank as the protocol says, by the sum of BM25 term scores; repeated terms count once."""
-        segments = [_Segment.decode(row) for row in self._store.segments() if row.live]
+        segments = list(_placed(self._store.segments()))
         passages = sum(segment.row.live for segment in segments)
         if not passages or k < 1:
             return []
-        matches = {term: [self._postings(segment, term) for segment in segments] for term in dict.fromkeys(terms)}
-        scorer = BM25.of_collection(
-            passages,
-            sum(segment.row.terms for segment in segments),
-            {term: sum(len(places) for places, _ in found) for term, found in matches.items()},
-        )
-        ids, scores = [], []
-        for number, segment in enumerate(segments):
-            total = np.zeros(len(segment.lengths))
-            for term, found in matches.items():
-                places, frequencies = found[number]
-                total[places] += scorer.term_scores(term, frequencies, segment.lengths[places])
-            hits = np.flatnonzero(total)
-            ids.append(hits + segment.row.first)
-            scores.append(total[hits])
-        hit_ids, hit_scores = np.concatenate(ids), np.concatenate(scores)
-        if allowed is not None:
-            wanted = np.isin(hit_ids, np.array(allowed, dtype=np.int64))
-            hit_ids, hit_scores = hit_ids[wanted], hit_scores[wanted]
-        return _top(hit_ids, hit_scores, k)
+        length = sum(segment.row.terms for segment in segments)
+        found = self._find(segments, list(dict.fromkeys(terms)), length / passages)
+        scorer = BM25.of_collection(passages, length, {term: len(each.places) for term, each in found.items()})
+        weighed = [each.weighed(scorer.idf[term]) for term, each in found.items()]
+        size = segments[-1].offset + segments[-1].row.passages
+        if allowed is None:
+            places, scores = _best(weighed, size, k)
+        else:
+            places = _places(segments, np.array(allowed, dtype=np.int64))
+            scores = _all(weighed, size)[places]
+            places, scores = places[scores > 0], scores[scores > 0]
+        return _top(_ids(segments, places), scores, k)
 
     def check(self) -> list[str]:
-        """Compare every segment's counts with its lengths."""
+        """Compare every segment's counts with its lengths, and read all its blocks."""
         problems = []
-        for segment in map(_Segment.decode, self._store.segments()):
-            counted = int(np.count_nonzero(segment.lengths)), int(segment.lengths.sum())
-            if counted != (segment.row.live, segment.row.terms):
-                problems.append(f"segment {segment.row.id}: counts do not match its passages")
+        for segment in self._store.segments():
+            lengths = self._lengths(segment)
+            with _translated():
+                for blocks in _grouped(self._store.blocks(segment.id)):
+                    decode(blocks, lengths)
+            lengths[_numbers(segment.dead)] = 0
+            counted = len(lengths), int(np.count_nonzero(lengths)), int(lengths.sum())
+            if counted != (segment.passages, segment.live, segment.terms):
+                problems.append(f"segment {segment.id}: counts do not match its passages")
         return problems
 
     def close(self) -> None:
         """Nothing is held beyond the store."""
 
-    def _postings(self, segment: _Segment, term: str) -> tuple[Integers, Integers]:
-        """Return where in the segment a term occurs, and how often."""
-        row = self._store.postings(segment.row.id, term)
-        if row is None:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        places, counts = np.cumsum(decode(row[0])), decode(row[1])
-        if len(places) != len(counts) or places.max(initial=0) >= len(segment.lengths) or places.min(initial=0) < 0:
-            raise _damaged()
-        return places, counts
+    # --- search
 
-    def _take_out(self, segment: _Segment) -> None:
-        """Take the deleted passages out of a segment's lengths and of their terms' postings."""
-        low, high = segment.row.first, segment.row.first + len(segment.lengths)
-        gone = {number - low: terms for number, terms in self._deleted.items() if low <= number < high}
-        dead = np.array([place for place in gone if segment.lengths[place]], dtype=np.int64)
-        if not len(dead):
-            return
-        lengths = segment.lengths.copy()
+    def _find(self, segments: Sequence[_Segment], terms: Sequence[str], average_length: float) -> dict[str, _Found]:
+        """Read where each term occurs in all segments; those that do not occur are left out."""
+        parts: dict[str, list[_Found]] = {}
+        with _translated():
+            for segment in segments:
+                for term, data in self._store.blocks_with(segment.row.id, terms):
+                    entries = Block.read(data).find(term)
+                    if entries is not None:
+                        parts.setdefault(term, []).append(_scored(segment, entries, average_length))
+        found = {term: _joined(each) for term, each in parts.items()}
+        return {term: each for term, each in found.items() if len(each.places)}
+
+    # --- change
+
+    def _write(self, run: Sequence[tuple[int, Postings]]) -> None:
+        """Write parts whose passages follow each other as one segment."""
+        first, (last, end) = run[0][0], run[-1]
+        lengths = np.zeros(last + len(end.lengths) - first, np.int32)
+        for start, part in run:
+            lengths[start - first : start - first + len(part.lengths)] = part.lengths
+        merged = merge([part for _, part in run], [start - first for start, _ in run], lengths)
+        self._add_segment(first, lengths, encode(merged))
+
+    def _add_segment(self, first: int, lengths: Counts, blocks: Iterable[tuple[str, bytes]]) -> None:
+        live, terms = int(np.count_nonzero(lengths)), int(lengths.sum())
+        if live:
+            self._store.add_segment(first, live, terms, len(lengths), encode_numbers(lengths), blocks)
+
+    def _bury(self, segment: SegmentRow) -> None:
+        """Put tombstones on the deleted passages of a segment, or write it anew without them."""
+        low, high = segment.first, segment.first + segment.passages
+        new = np.array([number - low for number in self._deleted if low <= number < high], np.int64)
+        dead = np.union1d(_numbers(segment.dead), new)
+        lengths = self._lengths(segment)
+        dead = dead[lengths[dead] > 0]
         lengths[dead] = 0
         live = int(np.count_nonzero(lengths))
-        if not live:
-            self._store.remove_segment(segment.row.id)
+        if live == segment.live:
             return
-        self._store.update_segment(replace(segment.row, lengths=encode(lengths), live=live, terms=int(lengths.sum())))
-        for term in {term for terms in gone.values() for term in terms}:
-            places, counts = self._postings(segment, term)
-            kept = lengths[places] > 0
-            row = (encode(_gaps(places[kept])), encode(counts[kept])) if kept.any() else None
-            self._store.replace_postings(segment.row.id, term, row)
+        if not live:
+            self._store.remove_segment(segment.id)
+            return
+        changed = replace(segment, live=live, terms=int(lengths.sum()), dead=encode_numbers(dead))
+        self._store.update_segment(changed)
+        if segment.passages <= _PURGED_PASSAGES or len(dead) > _PURGED_SHARE * segment.passages:
+            self._rewrite([changed])
 
-    def _merge(self, segments: Sequence[_Segment]) -> None:
-        """Write neighbouring segments as one, without what has been deleted from them."""
-        first = segments[0].row.first
-        # Segments may overlap where ids were not added in order; a passage has a length in one of them only.
-        lengths = np.zeros(max(segment.row.first + len(segment.lengths) for segment in segments) - first, np.int64)
+    def _rewrite(self, segments: Sequence[SegmentRow]) -> None:
+        """Write neighbouring segments as one, without their dead."""
+        first = segments[0].first
+        lengths = np.zeros(segments[-1].first + segments[-1].passages - first, np.int32)
         for segment in segments:
-            offset = segment.row.first - first
-            lengths[offset : offset + len(segment.lengths)] += segment.lengths
-        self._store.add_segment(
-            first,
-            encode(lengths),
-            int(np.count_nonzero(lengths)),
-            int(lengths.sum()),
-            self._merged_postings(segments),
-        )
+            part = lengths[segment.first - first : segment.first - first + segment.passages]
+            part[:] = self._lengths(segment)
+            part[_numbers(segment.dead)] = 0
+        self._add_segment(first, lengths, self._merged_blocks(segments, lengths))
         for segment in segments:
-            self._store.remove_segment(segment.row.id)
+            self._store.remove_segment(segment.id)
 
-    def _merged_postings(self, segments: Sequence[_Segment]) -> Iterator[tuple[str, bytes, bytes]]:
-        """Join the segments' rows term by term, so that memory holds one term's postings at a time."""
-        first = segments[0].row.first
-        rows = heapq.merge(*(self._shifted_rows(segment, first) for segment in segments), key=itemgetter(0))
-        for term, group in groupby(rows, key=itemgetter(0)):
-            _, places, frequencies = zip(*group, strict=True)
-            yield term, encode(_gaps(np.concatenate(places))), encode(np.concatenate(frequencies))
+    def _merged_blocks(self, segments: Sequence[SegmentRow], lengths: Counts) -> Iterator[tuple[str, bytes]]:
+        """Join the segments' blocks a stretch of terms at a time, so that memory holds a part of each only."""
+        offsets = [segment.first - segments[0].first for segment in segments]
+        for parts in _by_terms([self._stretches(segment) for segment in segments]):
+            merged = merge([part for _, part in parts], [offsets[number] for number, _ in parts], lengths)
+            if len(merged.terms):
+                yield from encode(merged)
 
-    def _shifted_rows(self, segment: _Segment, first: int) -> Iterator[tuple[str, Integers, Integers]]:
-        for term, gaps, frequencies in self._store.all_postings(segment.row.id):
-            yield term, np.cumsum(decode(gaps)) + (segment.row.first - first), decode(frequencies)
+    def _stretches(self, segment: SegmentRow) -> Iterator[Postings]:
+        """Yield a segment's postings by term, some blocks at a time, without those of its dead."""
+        lengths, dead = self._lengths(segment), _numbers(segment.dead)
+        with _translated():
+            for blocks in _grouped(self._store.blocks(segment.id)):
+                postings = decode(blocks, lengths)
+                yield without(postings, dead) if len(dead) else postings
 
-
-def encode(numbers: Integers) -> bytes:
-    """Encode numbers from 0 on in the fewest whole bytes that hold the largest, that width in front."""
-    largest = int(numbers.max(initial=0))
-    width = next(width for width in (1, 2, 4, 8) if largest < 1 << (8 * width))
-    return bytes([width]) + numbers.astype(f"<u{width}").tobytes()
-
-
-def decode(encoded: bytes) -> Integers:
-    """Decode what `encode` made; LibraryError if it cannot have made this."""
-    if not encoded or encoded[0] not in (1, 2, 4, 8) or (len(encoded) - 1) % encoded[0]:
-        raise _damaged()
-    return np.frombuffer(encoded, f"<u{encoded[0]}", offset=1).astype(np.int64)
+    def _lengths(self, segment: SegmentRow) -> Counts:
+        lengths = _numbers(self._store.lengths(segment.id)).astype(np.int32)
+        if len(lengths) != segment.passages:
+            raise _damaged()
+        return lengths
 
 
-def _damaged() -> LibraryError:
-    return LibraryError("the library's postings are damaged; move it away and index your folders again")
+# --- ranking
 
 
-def _gaps(places: Integers) -> Integers:
-    """The distances between places, the first one's from 0."""
-    return np.diff(places, prepend=0)
+def _scored(segment: _Segment, entries: Entries, average_length: float) -> _Found:
+    """Turn a term's entries in a segment into factors, leaving out the dead."""
+    places, factors = entries.places, _factors_by_code(average_length).take(entries.codes)
+    if not len(places) or places[-1] >= segment.row.passages:
+        raise DamagedPostingsError("an entry stands beyond the last passage")
+    if len(entries.escaped):
+        frequencies, lengths = entries.frequencies.astype(np.int64), entries.lengths.astype(np.int64)
+        factors[entries.escaped] = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
+    if len(segment.dead):
+        live = ~np.isin(places, segment.dead, assume_unique=True)
+        places, factors = places[live], factors[live]
+    return _Found(places + segment.offset if segment.offset else places, factors)
 
 
-def _runs(added: Mapping[int, Sequence[str]]) -> Iterator[list[tuple[int, Sequence[str]]]]:
-    """Yield the added passages with terms, by id, apart wherever ids are far from following each other."""
-    run: list[tuple[int, Sequence[str]]] = []
-    for passage in sorted((passage_id, terms) for passage_id, terms in added.items() if terms):
-        if run and passage[0] - run[-1][0] > len(run) + 1_000:
-            yield run
-            run = []
-        run.append(passage)
-    if run:
-        yield run
+def _joined(parts: Sequence[_Found]) -> _Found:
+    if len(parts) == 1:
+        return parts[0]
+    return _Found(np.concatenate([part.places for part in parts]), np.concatenate([part.factors for part in parts]))
 
 
-def _build(
-    passages: Sequence[tuple[int, Sequence[str]]],
-) -> tuple[int, bytes, int, int, Iterator[tuple[str, bytes, bytes]]]:
-    """Make a segment's arguments for the store from passages' ids and terms, sorted by id."""
-    first, last = passages[0][0], passages[-1][0]
-    lengths = np.zeros(last - first + 1, np.int64)
-    lengths[[passage_id - first for passage_id, _ in passages]] = [len(terms) for _, terms in passages]
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__  # a term's number is how many came before it
-    every_term = chain.from_iterable(terms for _, terms in passages)
-    occurring = np.fromiter(map(numbers.__getitem__, every_term), np.int64, count=int(lengths.sum()))
-    places = np.repeat(np.arange(len(lengths)), lengths)
-    # One number for each pair of term and passage, so that sorting groups by term, then passage.
-    pairs, counts = np.unique(occurring * len(lengths) + places, return_counts=True)
-    term_numbers, places = np.divmod(pairs, len(lengths))
-    borders = np.searchsorted(term_numbers, np.arange(len(numbers) + 1))
-    gaps = _gaps(places)
-    gaps[borders[:-1]] = places[borders[:-1]]  # a term's first gap counts from the segment's start
-    rows = zip(numbers, _encoded_parts(gaps, borders), _encoded_parts(counts, borders), strict=True)
-    return first, encode(lengths), len(passages), int(lengths.sum()), iter(sorted(rows))
+def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Scores]:
+    """Return places with their scores, among them the k best and all that tie with these.
 
-
-def _encoded_parts(numbers: Integers, borders: Integers) -> Iterator[bytes]:
-    """Encode the parts of an array between borders, each as `encode` would.
-
-    Most terms are rare and their numbers small: those are cut out of one string of bytes.
+    The terms are added in the order of their frequency, wherever a passage's entry is found, so its score is
+    always the same sum.
     """
-    small = numbers.astype(np.uint8).tobytes()
-    largest = np.maximum.reduceat(numbers, borders[:-1])
-    for low, high, most in zip(borders[:-1].tolist(), borders[1:].tolist(), largest.tolist(), strict=True):
-        yield b"\x01" + small[low:high] if most < 256 else encode(numbers[low:high])
+    queue = sorted(weighed, key=lambda each: len(each.places))
+    bounds = [float(each.factors.max()) for each in queue]
+    totals = np.zeros(size)
+    least = 0.0
+    for number, each in enumerate(queue, 1):
+        np.add.at(totals, each.places, each.factors)
+        others, rest = queue[number:], sum(bounds[number:])
+        if len(each.places) >= k and rest <= _HOPE * sum(bounds) and (others or not least):
+            least = max(least, _reached(totals, each.places, others, k))
+        if least > rest:
+            places = (totals > least - rest).nonzero()[0]
+            if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
+                return _completed(places, totals[places], others, bounds[number:], least)
+    places = (totals > 0).nonzero()[0]
+    return places, totals[places]
+
+
+def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int) -> float:
+    """A score that k passages have: the least of the best so far among some places, once the others are added.
+
+    A little less than that, for sums of bounds and sums of scores round differently.
+    """
+    scores = totals[places]
+    best = places[scores.argpartition(-k)[-k:]]
+    scores = totals[best]
+    for each in others:
+        scores += each.at(best)
+    return float(scores.min()) * (1 - 1e-9)
+
+
+def _completed(
+    places: Integers, scores: Scores, others: Sequence[_Found], bounds: Sequence[float], least: float
+) -> tuple[Integers, Scores]:
+    """Add other terms to the scores of some places, leaving out those that cannot reach the least any more."""
+    for number, each in enumerate(others, 1):
+        scores += each.at(places)
+        likely = scores >= least - sum(bounds[number:])
+        places, scores = places[likely], scores[likely]
+    return places, scores
+
+
+def _all(weighed: Iterable[_Found], size: int) -> Scores:
+    """Score every passage."""
+    totals = np.zeros(size)
+    for each in sorted(weighed, key=lambda each: len(each.places)):
+        np.add.at(totals, each.places, each.factors)
+    return totals
+
+
+def _top(ids: Integers, scores: Scores, k: int) -> list[tuple[int, float]]:
+    if len(scores) > k:
+        kth = np.partition(scores, -k)[-k]
+        ids, scores = ids[scores >= kth], scores[scores >= kth]
+    order = np.lexsort((ids, -scores))
+    return list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
+
+
+# --- segments
+
+
+def _placed(rows: Iterable[SegmentRow]) -> Iterator[_Segment]:
+    offset = 0
+    for row in rows:
+        yield _Segment(row, offset, _numbers(row.dead))
+        offset += row.passages
+
+
+def _ids(segments: Sequence[_Segment], places: Integers) -> Integers:
+    """The ids of the passages at some places of the collection."""
+    if len(segments) == 1:
+        return places + segments[0].row.first
+    offsets = np.array([segment.offset for segment in segments])
+    shifts = np.array([segment.row.first - segment.offset for segment in segments])
+    ids: Integers = places + shifts[np.searchsorted(offsets, places, side="right") - 1]
+    return ids
+
+
+def _places(segments: Sequence[_Segment], ids: Integers) -> Integers:
+    """The places of passages in the collection by their ids; unknown ones are left out."""
+    places = [np.empty(0, np.int64)]
+    for segment in segments:
+        inside = ids[(ids >= segment.row.first) & (ids < segment.row.first + segment.row.passages)]
+        places.append(inside - segment.row.first + segment.offset)
+    return np.concatenate(places)
+
+
+def _runs(added: Mapping[int, Sequence[str]]) -> Iterator[tuple[int, list[Sequence[str]]]]:
+    """Yield added passages with terms whose ids follow each other, with the first id."""
+    run: list[Sequence[str]] = []
+    first = 0
+    for passage_id, terms in sorted((passage_id, terms) for passage_id, terms in added.items() if terms):
+        if run and passage_id != first + len(run):
+            yield first, run
+            run = []
+        first = first if run else passage_id
+        run.append(terms)
+    if run:
+        yield first, run
+
+
+def _neighbours(parts: Iterable[tuple[int, Postings]]) -> Iterator[list[tuple[int, Postings]]]:
+    """Group parts by id, apart wherever ids are far from following each other."""
+    group: list[tuple[int, Postings]] = []
+    for first, part in parts:
+        end = group[-1][0] + len(group[-1][1].lengths) if group else first
+        if first - end > 1_000:
+            yield group
+            group = []
+        group.append((first, part))
+    if group:
+        yield group
 
 
 def _mergeable(segments: Sequence[SegmentRow]) -> Sequence[SegmentRow]:
@@ -313,9 +488,58 @@ def _mergeable(segments: Sequence[SegmentRow]) -> Sequence[SegmentRow]:
     return []
 
 
-def _top(ids: Integers, scores: NDArray[np.float64], k: int) -> list[tuple[int, float]]:
-    if len(scores) > k:
-        kth = np.partition(scores, -k)[-k]
-        ids, scores = ids[scores >= kth], scores[scores >= kth]
-    order = np.lexsort((ids, -scores))
-    return [(int(ids[place]), float(scores[place])) for place in order]
+def _grouped(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Group blocks into what a merge reads at a time."""
+    group: list[bytes] = []
+    size = 0
+    for block in blocks:
+        group.append(block)
+        size += len(block)
+        if size > _MERGED_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _by_terms(sources: Sequence[Iterator[Postings]]) -> Iterator[list[tuple[int, Postings]]]:
+    """Yield, a stretch of terms at a time, what each of the sources, which go by term, holds of them."""
+    heads: dict[int, Postings] = {}
+    waiting = dict(enumerate(sources))
+    while waiting or heads:
+        for number in [number for number in waiting if number not in heads]:
+            if (head := next((part for part in waiting[number] if part.terms), None)) is None:
+                del waiting[number]
+            else:
+                heads[number] = head
+        if not heads:
+            return
+        # Beyond the least of the last terms, some source might hold more of a term in its next part.
+        bound = min(head.terms[-1] for head in heads.values())
+        stretch = []
+        for number, head in sorted(heads.items()):
+            here, rest = split(head, bisect_right(head.terms, bound))
+            if here.terms:
+                stretch.append((number, here))
+            if rest.terms:
+                heads[number] = rest
+            else:
+                del heads[number]
+        yield stretch
+
+
+def _numbers(encoded: bytes) -> Integers:
+    with _translated():
+        return decode_numbers(encoded)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DamagedPostingsError as error:
+        raise _damaged() from error
+
+
+def _damaged() -> LibraryError:
+    return LibraryError("the library's postings are damaged; move it away and index your folders again")

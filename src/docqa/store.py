@@ -10,25 +10,51 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from sqlite_utils import Database, Migrations
-
+from docqa import postings
 from docqa.errors import LibraryBusy, LibraryError
+from docqa.packing import CHUNK_CHARACTERS, unpack
 from docqa.records import Document, Mark, MarkKind, Passage, Verdict
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 # "docq" in ASCII, at bytes 68 to 71 of the file.
 APPLICATION_ID = 0x646F6371
-# Texts are cut for storage: reading a passage decompresses this many characters or twice as many, not a book.
-CHUNK_CHARACTERS = 32_768
 BUSY_TIMEOUT_S = 5.0
+# Unused space beyond this share of the file goes back to the file system.
+_FREE_SHARE = 1 / 16
 
-migrations = Migrations("docqa")
+
+class _Migrations:
+    """The steps of the schema; sqlite_utils, which applies them, is loaded only where one is missing."""
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[Database], None]] = []
+
+    def __call__(self) -> Callable[[Callable[[Database], None]], Callable[[Database], None]]:
+        def remember(step: Callable[[Database], None]) -> Callable[[Database], None]:
+            self._steps.append(step)
+            return step
+
+        return remember
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        from sqlite_utils import Database, Migrations
+
+        known = Migrations("docqa")
+        for step in self._steps:
+            known()(step)
+        # Plugins of sqlite-utils are another program's business.
+        known.apply(Database(connection, execute_plugins=False))
+
+
+migrations = _Migrations()
 
 
 @migrations()
@@ -99,7 +125,55 @@ def roots_and_remembered_failures(db: Database) -> None:
     )
 
 
-SCHEMA_VERSION = 4
+@migrations()
+def texts_by_row(db: Database) -> None:
+    """Texts in a table with row ids, whose pages hold more of such long values."""
+    _script(
+        db,
+        "ALTER TABLE texts RENAME TO old_texts",
+        """CREATE TABLE texts (
+            id INTEGER PRIMARY KEY,
+            document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE, start INTEGER NOT NULL,
+            data BLOB NOT NULL)""",
+        "INSERT INTO texts (document_id, start, data) SELECT document_id, start, data FROM old_texts",
+        "DROP TABLE old_texts",
+        "CREATE UNIQUE INDEX texts_of_document ON texts (document_id, start)",
+    )
+
+
+@migrations()
+def postings_in_blocks(db: Database) -> None:
+    """Postings in blocks of many terms, deletions as tombstones; what older segments hold is carried over."""
+    old = [
+        (*row, db.execute("SELECT term, gaps, frequencies FROM postings WHERE segment_id = ?", [row[0]]).fetchall())
+        for row in db.execute("SELECT id, first, lengths, live, terms FROM segments ORDER BY first").fetchall()
+    ]
+    _script(
+        db,
+        "DROP TABLE postings",
+        "DROP TABLE segments",
+        """CREATE TABLE segments (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, live INTEGER NOT NULL,
+            terms INTEGER NOT NULL, passages INTEGER NOT NULL, dead BLOB NOT NULL, lengths BLOB NOT NULL)""",
+        """CREATE TABLE blocks (
+            id INTEGER PRIMARY KEY,
+            segment_id INTEGER NOT NULL REFERENCES segments(id) ON DELETE CASCADE,
+            term TEXT NOT NULL, data BLOB NOT NULL)""",
+        "CREATE UNIQUE INDEX blocks_by_term ON blocks (segment_id, term)",
+    )
+    for segment_id, first, lengths, live, terms, rows in old:
+        converted = postings.from_rows(rows, lengths)
+        db.execute(
+            "INSERT INTO segments (id, first, live, terms, passages, dead, lengths) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (segment_id, first, live, terms, len(converted.lengths), postings.encode_numbers(()), lengths),
+        )
+        db.conn.executemany(
+            "INSERT INTO blocks (segment_id, term, data) VALUES (?, ?, ?)",
+            ((segment_id, *block) for block in postings.encode(converted)),
+        )
+
+
+SCHEMA_VERSION = 6
 
 
 def _script(db: Database, *statements: str) -> None:
@@ -144,16 +218,18 @@ class RootRow:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One segment of the postings: passages from id `first` on, `lengths` their encoded numbers of terms.
+    """One segment of the postings: `passages` ids from `first` on.
 
-    `live` counts the passages that have not been deleted, `terms` their terms.
+    `live` of them have terms and have not been deleted, `terms` in all. `dead` are the encoded places, counted
+    from `first`, of those that were deleted and whose entries still stand in the blocks.
     """
 
     id: int
     first: int
-    lengths: bytes
     live: int
     terms: int
+    passages: int
+    dead: bytes
 
 
 class Store:
@@ -216,7 +292,7 @@ class Store:
         """Commit all changes of the block at its end, or none if it raises."""
         with self._translated():
             # A transaction that starts as a reader cannot be sure to become a writer.
-            self._db.conn.execute("BEGIN IMMEDIATE")
+            self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.commit()
@@ -227,7 +303,7 @@ class Store:
     def snapshot(self) -> Generator[None]:
         """See one committed state throughout the block, whatever others write."""
         with self._translated():
-            self._db.conn.execute("BEGIN")
+            self._db.execute("BEGIN")
             try:
                 yield
             finally:
@@ -246,8 +322,10 @@ class Store:
 
     # --- documents
 
-    def add_document(self, document: Document, text: str, marks: Iterable[Mark], remarks: Sequence[str]) -> int:
-        """Add a document with its text and marks; its passages follow by `add_passages`. Return its id."""
+    def add_document(
+        self, document: Document, text: Sequence[bytes], marks: Iterable[Mark], remarks: Sequence[str]
+    ) -> int:
+        """Add a document with its packed text and its marks; its passages follow by `add_passages`. Return its id."""
         document_id = self._run(
             "INSERT INTO documents (path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -262,10 +340,7 @@ class Store:
         )
         self._run_many(
             "INSERT INTO texts (document_id, start, data) VALUES (?, ?, ?)",
-            (
-                (document_id, start, zlib.compress(text[start : start + CHUNK_CHARACTERS].encode(), 1))
-                for start in range(0, len(text), CHUNK_CHARACTERS)
-            ),
+            ((document_id, number * CHUNK_CHARACTERS, data) for number, data in enumerate(text)),
         )
         # Of two marks of a kind at one place, the later is the closer: a heading right below its parent.
         self._run_many(
@@ -340,8 +415,8 @@ class Store:
             end,
         )
         try:
-            joined = "".join(zlib.decompress(data).decode() for (data,) in rows)
-        except (zlib.error, UnicodeDecodeError) as error:
+            joined = unpack(data for (data,) in rows)
+        except ValueError as error:
             raise self._damaged(error) from error
         return joined[max(0, start) - first_chunk : max(0, end) - first_chunk]
 
@@ -473,6 +548,10 @@ class Store:
         rows = self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY start", document_id)
         return [self.passage(passage_id) for (passage_id,) in rows]
 
+    def passage_ids_of(self, document_id: int) -> list[int]:
+        """Return the ids of a document's passages."""
+        return [number for (number,) in self._rows("SELECT id FROM passages WHERE document_id = ?", document_id)]
+
     def remove_passages(self, document_id: int) -> None:
         """Remove a document's passages; its text stays."""
         self._run("DELETE FROM passages WHERE document_id = ?", document_id)
@@ -507,64 +586,72 @@ class Store:
     # --- the retriever's rows
 
     def add_segment(
-        self, first: int, lengths: bytes, live: int, terms: int, rows: Iterable[tuple[str, bytes, bytes]]
+        self, first: int, live: int, terms: int, passages: int, lengths: bytes, blocks: Iterable[tuple[str, bytes]]
     ) -> None:
-        """Add a segment with its rows (term, gaps, frequencies)."""
+        """Add a segment of passages that have `lengths`, with its blocks and the first term of each."""
         segment_id = self._run(
-            "INSERT INTO segments (first, lengths, live, terms) VALUES (?, ?, ?, ?)",
+            "INSERT INTO segments (first, live, terms, passages, dead, lengths) VALUES (?, ?, ?, ?, ?, ?)",
             first,
-            lengths,
             live,
             terms,
+            passages,
+            postings.encode_numbers(()),
+            lengths,
         )
         self._run_many(
-            "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)",
-            ((segment_id, *row) for row in rows),
+            "INSERT INTO blocks (segment_id, term, data) VALUES (?, ?, ?)",
+            ((segment_id, *block) for block in blocks),
         )
 
     def update_segment(self, segment: SegmentRow) -> None:
-        """Replace a segment's lengths and counts after deletions."""
+        """Replace a segment's counts and tombstones after deletions."""
         self._run(
-            "UPDATE segments SET lengths = ?, live = ?, terms = ? WHERE id = ?",
-            segment.lengths,
+            "UPDATE segments SET live = ?, terms = ?, dead = ? WHERE id = ?",
             segment.live,
             segment.terms,
+            segment.dead,
             segment.id,
         )
 
     def remove_segment(self, segment_id: int) -> None:
-        """Remove a segment with its rows."""
+        """Remove a segment with its blocks."""
         self._run("DELETE FROM segments WHERE id = ?", segment_id)
 
     def segments(self) -> list[SegmentRow]:
         """List the segments in the order of their passages."""
-        return [
-            SegmentRow(*row)
-            for row in self._rows("SELECT id, first, lengths, live, terms FROM segments ORDER BY first")
-        ]
+        rows = self._rows("SELECT id, first, live, terms, passages, dead FROM segments ORDER BY first")
+        return [SegmentRow(*row) for row in rows]
 
-    def postings(self, segment_id: int, term: str) -> tuple[bytes, bytes] | None:
-        """Return a term's encoded gaps and frequencies in a segment, None if it does not occur there."""
-        rows = self._rows("SELECT gaps, frequencies FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
-        return rows[0] if rows else None
+    def lengths(self, segment_id: int) -> bytes:
+        """Return a segment's encoded lengths: how many terms each passage had when it was added."""
+        return bytes(self._rows("SELECT lengths FROM segments WHERE id = ?", segment_id)[0][0])
 
-    def replace_postings(self, segment_id: int, term: str, row: tuple[bytes, bytes] | None) -> None:
-        """Replace a term's encoded gaps and frequencies in a segment, or remove them."""
-        self._run("DELETE FROM postings WHERE segment_id = ? AND term = ?", segment_id, term)
-        if row is not None:
-            self._run(
-                "INSERT INTO postings (segment_id, term, gaps, frequencies) VALUES (?, ?, ?, ?)", segment_id, term, *row
-            )
-
-    def all_postings(self, segment_id: int) -> Iterator[tuple[str, bytes, bytes]]:
-        """Yield a segment's rows (term, gaps, frequencies) by term."""
+    def blocks_with(self, segment_id: int, terms: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each term with the one block in which it stands if the segment has it."""
         with self._translated():
-            yield from self._db.execute(
-                "SELECT term, gaps, frequencies FROM postings WHERE segment_id = ? ORDER BY term",
-                [segment_id],
-            )
+            for term in terms:
+                row = self._db.execute(
+                    "SELECT data FROM blocks WHERE segment_id = ? AND term <= ? ORDER BY term DESC LIMIT 1",
+                    (segment_id, term),
+                ).fetchone()
+                if row is not None:
+                    yield term, row[0]
+
+    def blocks(self, segment_id: int) -> Iterator[bytes]:
+        """Yield a segment's blocks by term."""
+        with self._translated():
+            for (data,) in self._db.execute("SELECT data FROM blocks WHERE segment_id = ? ORDER BY term", [segment_id]):
+                yield data
 
     # --- health
+
+    def shrink(self) -> None:
+        """Give unused space back to the file system if it is much of the file."""
+        free, pages = (self._rows(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_count"))
+        if free > _FREE_SHARE * pages:
+            with self._translated():
+                # As a script, because each step of the statement frees one page only.
+                self._db.executescript("PRAGMA incremental_vacuum")
 
     def check(self) -> list[str]:
         """Return what SQLite finds wrong with the file: nothing, if it is sound."""
@@ -585,10 +672,14 @@ class Store:
             " WHERE aggregate = TRUE GROUP BY 1 ORDER BY 2 DESC, 1"
         )
         try:
-            free = self._rows("PRAGMA freelist_count")[0][0] * self._rows("PRAGMA page_size")[0][0]
-            return {**dict(self._db.execute(sql).fetchall()), "free": free}
+            parts: dict[str, int] = dict(self._db.execute(sql).fetchall())
         except sqlite3.OperationalError:
             return {}
+        names = ("page_size", "page_count", "freelist_count")
+        page_bytes, pages, free = (self._rows(f"PRAGMA {name}")[0][0] for name in names)
+        # The map by which unused pages are given back belongs to no table.
+        parts["SQLite itself"] += page_bytes * (pages - free) - sum(parts.values())
+        return {**parts, "free": page_bytes * free}
 
     def count_documents(self, root: str) -> int:
         """Count the documents at or below a path."""
@@ -616,7 +707,7 @@ class Store:
 
     def _run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._translated():
-            self._db.conn.executemany(sql, rows)
+            self._db.executemany(sql, rows)
 
     def _migrate(self) -> None:
         version = self._rows("PRAGMA user_version")[0][0]
@@ -716,9 +807,10 @@ def _create(path: Path, draft: Path) -> None:
         return
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        db = Database(sqlite3.connect(draft, isolation_level=None), execute_plugins=False)
+        db = sqlite3.connect(draft, isolation_level=None)
         try:
             _protect(db)
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrations.apply(db)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -735,11 +827,9 @@ def _create(path: Path, draft: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _connect(path: Path, *pragmas: str) -> Database:
+def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     # The TUI asks from worker threads; the engine takes care that they take turns.
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    # Plugins of sqlite-utils are another program's business.
-    db = Database(connection, execute_plugins=False)
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         _protect(db, *pragmas)
     except sqlite3.Error:
@@ -748,7 +838,7 @@ def _connect(path: Path, *pragmas: str) -> Database:
     return db
 
 
-def _protect(db: Database, *pragmas: str) -> None:
+def _protect(db: sqlite3.Connection, *pragmas: str) -> None:
     """Set what every connection needs: no trust in the file's own SQL, no trace of what is deleted."""
     for pragma in (
         *pragmas,

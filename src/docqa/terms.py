@@ -7,10 +7,18 @@ that only make them questions.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import PurePath
 
+import numpy as np
 import Stemmer
+
+from docqa.numbering import WordTable
+from docqa.postings import Counts, Integers, Postings, count
 
 # Part of a library's settings: a library analysed by other rules must be indexed again.
 ANALYSIS_VERSION = 1
@@ -29,21 +37,47 @@ _QUESTION_WORDS = frozenset(
 )
 
 
-class _Stems(dict[str, str]):
-    """Word to stem, remembered: a text repeats its words, and stemming each anew costs three times as much."""
+# So many words take about 30 MB; beyond them lie mostly numbers and typing errors.
+_VOCABULARY = 150_000
 
-    # A vocabulary of this size takes about 100 MB; beyond it lie mostly numbers and typing errors.
-    _LIMIT = 500_000
+_stemmer = Stemmer.Stemmer("english", 0)
+
+
+@lru_cache(maxsize=50_000)
+def _stem(word: str) -> str:
+    return str(_stemmer.stemWord(_without_accents(word)))
+
+
+class _Numbers(dict[str, int]):
+    """Word to the number of its stem, remembered: texts repeat their words, and stemming anew costs far more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stem = Stemmer.Stemmer("english", 0).stemWord
+        self.stems: list[str] = []
+        self.table = WordTable(self.__getitem__)
+        self._number_of: dict[str, int] = {}
 
-    def __missing__(self, word: str) -> str:
-        stem = str(self._stem(_without_accents(word)))
-        if len(self) < self._LIMIT:
-            self[word] = stem
-        return stem
+    def __missing__(self, word: str) -> int:
+        stem = str(_stemmer.stemWord(_without_accents(word)))
+        number = self[word] = self._number_of.setdefault(stem, len(self.stems))
+        if number == len(self.stems):
+            self.stems.append(stem)
+        return number
+
+
+class _Memory(threading.local):
+    """The numbers of each thread, begun anew when they become too many."""
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
+
+    def numbers(self) -> _Numbers:
+        if len(self._numbers) > _VOCABULARY:
+            self._numbers = _Numbers()
+        return self._numbers
+
+
+_memory = _Memory()
 
 
 def _without_accents(word: str) -> str:
@@ -55,9 +89,6 @@ def _without_accents(word: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-_stems = _Stems()
-
-
 def words(text: str) -> list[str]:
     """All words of a text, in order, in lower case."""
     # Composing first keeps an accent typed as its own character from splitting its word in two.
@@ -66,12 +97,38 @@ def words(text: str) -> list[str]:
 
 def document_terms(text: str) -> list[str]:
     """All terms of a text, in order, repeated as they occur."""
-    return [_stems[word] for word in words(text)]
+    return list(map(_stem, words(text)))
 
 
 def passage_terms(path: str, heading: str, text: str) -> list[str]:
     """A passage's terms: it is found by what stands above it too, its headings and the file's name."""
-    return document_terms(f"{PurePath(path).stem}\n{heading}\n{text}")
+    return document_terms(_above(path, heading) + text)
+
+
+def passage_postings(path: str, headings: Sequence[str], text: str, bounds: Sequence[tuple[int, int]]) -> Postings:
+    """Count the terms of a document's passages, which are those of `passage_terms`."""
+    numbers = _memory.numbers()
+    lead = {heading: [numbers[word] for word in words(_above(path, heading))] for heading in set(headings)}
+    above, above_lengths = _flat([lead[heading] for heading in headings])
+    within, lengths = numbers.table.number(text, bounds) or _flat(
+        [[numbers[word] for word in words(text[start:end])] for start, end in bounds]
+    )
+    places = np.arange(len(bounds))
+    return count(
+        np.concatenate([above, within]),
+        np.concatenate([np.repeat(places, above_lengths), np.repeat(places, lengths)]),
+        above_lengths + lengths,
+        numbers.stems,
+    )
+
+
+def _flat(lists: Sequence[Sequence[int]]) -> tuple[Integers, Counts]:
+    """Join lists of numbers; return them with the lists' lengths."""
+    return np.fromiter(chain.from_iterable(lists), np.int64), np.fromiter(map(len, lists), np.int32, len(lists))
+
+
+def _above(path: str, heading: str) -> str:
+    return f"{PurePath(path).stem}\n{heading}\n"
 
 
 def question_terms(question: str) -> list[str]:
@@ -81,4 +138,4 @@ def question_terms(question: str) -> list[str]:
     """
     asked = [_without_accents(word) for word in words(question)]
     telling = [word for word in asked if word not in _QUESTION_WORDS] or asked
-    return list(dict.fromkeys(_stems[word] for word in telling))
+    return list(dict.fromkeys(map(_stem, telling)))

@@ -23,7 +23,14 @@ def module(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> M
 
 
 def test_every_benchmark_is_looked_at() -> None:
-    assert PROGRAMS == ["haystack.py", "library_qa.py", "reader.py", "retrieval.py", "sample_library.py"]
+    assert PROGRAMS == [
+        "haystack.py",
+        "indexing.py",
+        "library_qa.py",
+        "reader.py",
+        "retrieval.py",
+        "sample_library.py",
+    ]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -77,11 +84,11 @@ def test_the_usual_post_processing(module: ModuleType) -> None:
     assert module.best_pair(starts, ends, np.zeros(5, dtype=bool), offsets) == (-np.inf, 0, 0)
 
 
-@pytest.mark.parametrize("module", ["retrieval"], indirect=True)
+@pytest.mark.parametrize("module", ["search_worker"], indirect=True)
 @pytest.mark.parametrize("engine", ["rank_bm25", "fts5"])
-def test_the_peers_rank(module: ModuleType, engine: str) -> None:
+def test_the_peers_rank(module: ModuleType, engine: str, tmp_path: Path) -> None:
     texts = ["wings and lift", "heat in slabs", 'shock "waves" OR wings', "nothing else", "more of nothing"]
-    search = getattr(module, engine)(texts)
+    search = getattr(module, engine)(texts, tmp_path)
     assert next(iter(search('What about "slabs" - in: heat?', 2))) == 1
     assert list(search("shock waves", 1)) == [2]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 # The program with some of its limits made small enough for a test; "ready" comes when only the work is left.
 _CHANGED = """
 import sys
-import docqa.cli.commands, docqa.engine, docqa.workers, docqa.cli.progress, filelock, rank_bm25
+import docqa.cli.commands, docqa.engine, docqa.indexing, docqa.workers, docqa.cli.progress, filelock, rank_bm25
 {changes}
 print("ready", file=sys.stderr, flush=True)
 docqa.cli.main()
