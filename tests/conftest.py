@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import docqa
+
 settings.register_profile(
     "docqa",
     deadline=None,
@@ -110,7 +112,8 @@ def guarded_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     (folder / "sitecustomize.py").write_text(_GUARD)
     return {
         **{name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"},
-        "PYTHONPATH": str(folder),
+        # The docqa that is tested, wherever another one is installed.
+        "PYTHONPATH": os.pathsep.join((str(folder), str(Path(docqa.__file__).parents[1]))),
         "DOCQA_TEST_NETWORK_LOG": str(folder / "attempts"),
         "OMP_NUM_THREADS": "1",
         "XDG_DATA_HOME": str(folder / "data"),

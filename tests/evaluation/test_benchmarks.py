@@ -118,5 +118,6 @@ def test_docqa_and_transformers_answer_alike_and_are_told_about(module: ModuleTy
     table = module.tabulated(contenders, asked, "shipped")
     assert [row[1] == "-" for row in table.rows] == [True, False, False]
     assert table.details["docqa"]["f1"] == table.details["transformers"]["f1"]
-    assert module.markdown(table).count("\n| ") == 4
+    facts = {**module.harness.machine(), "versions": module.harness.versions(), "command": "python reader.py"}
+    assert module.harness.markdown(table, facts).count("\n| ") == 5
     assert module.plot(table).count("<circle") == 2

@@ -10,8 +10,6 @@ from textwrap import dedent
 import pytest
 from running import Docqa
 
-import docqa as package
-
 LEASE = "# Lease\n\nThe lease ends in May. The rent is 20 a year.\n"
 BOILER = "The boiler stands in the garden.\nIts number is 4711.\n"
 
@@ -82,7 +80,7 @@ def docqa(
     python: str, program: list[str], guarded_environment: dict[str, str], parsers: Path, library: Path
 ) -> Iterator[Docqa]:
     """The installed program on the test's library; that it tried to reach the network fails the test."""
-    sources = [guarded_environment["PYTHONPATH"], str(Path(package.__file__).parents[1]), str(parsers)]
+    sources = [guarded_environment["PYTHONPATH"], str(parsers)]
     environment = {**guarded_environment, "PYTHONPATH": os.pathsep.join(sources)}
     yield Docqa(python, program[0], library, environment)
     assert not Path(environment["DOCQA_TEST_NETWORK_LOG"]).exists()
