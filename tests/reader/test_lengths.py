@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -144,3 +144,10 @@ def test_a_geometric_configuration_keeps_the_same_share_of_what_is_left() -> Non
     assert LengthConfiguration.geometric(4, 0.5).shares == (0.5, 0.25, 0.125, 0.0625)
     assert LengthConfiguration.geometric(4, 0.5, first=2).shares == (1.0, 1.0, 0.5, 0.25)
     assert LengthConfiguration.geometric(3, 1.0).is_full
+
+
+def test_what_saves_too_little_time_is_not_chosen() -> None:
+    slow = replace(tables.TABLE.rows[1], time=0.95)
+    table = replace(tables.TABLE, rows=(tables.TABLE.rows[0], slow))
+    assert table.choose("balanced").lengths.is_full
+    assert table.choose("fast").lengths.is_full

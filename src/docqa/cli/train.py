@@ -317,6 +317,22 @@ def _write(
     render.narrate(f"{output.name} is in {output.reader}")
 
 
+@train.command("average")
+@click.argument("readers", nargs=-1, required=True)
+@click.option("--reader", type=_FOLDER, required=True, help="The folder for the mean.")
+@click.option("--name", required=True, help="Its name.")
+@click.option("--figure", "figures", multiple=True, help="A measured result for the card; may be repeated.")
+def average_command(readers: tuple[str, ...], reader: Path, name: str, figures: tuple[str, ...]) -> None:
+    """Take the mean of several READERS' weights, which were trained from one start (arXiv 2203.05482)."""
+    from docqa.training.averaging import average
+    from docqa.training.reader_folder import averaging_stages, model_card, write_reader
+
+    mean = average(readers)
+    card = model_card(name, mean.model, averaging_stages(readers), figures)
+    write_reader(reader, name, mean.model, mean.tokenizer, card)
+    render.narrate(f"{name} is in {reader}")
+
+
 @train.command("search")
 @click.argument("reader", type=_FOLDER)
 @_options_data

@@ -91,13 +91,15 @@ def of_sample_library() -> list[Asked]:
 def configurations(layers: int) -> list[LengthConfiguration]:
     """What is worth measuring for a reader of so many layers: all tokens first, then ever fewer.
 
-    Tokens leave evenly at every layer, from the middle on, or all at once in the middle.
+    Tokens leave evenly at every layer, from the middle on, all at once in the middle, or in the last third, where
+    most readers know by then which tokens matter.
     """
-    middle = layers // 2
+    middle, last_third = layers // 2, layers - layers // 3
     even = [LengthConfiguration.geometric(layers, ratio) for ratio in (1.0, 0.95, 0.9, 0.85, 0.8, 0.7)]
     late = [LengthConfiguration.geometric(layers, ratio, middle) for ratio in (0.9, 0.75, 0.6, 0.4)]
     once = [LengthConfiguration((1.0,) * middle + (share,) * (layers - middle)) for share in (0.75, 0.5, 0.25)]
-    return list(dict.fromkeys([*even, *late, *once]))
+    last = [LengthConfiguration.geometric(layers, ratio, last_third) for ratio in (0.7, 0.5, 0.3)]
+    return list(dict.fromkeys([*even, *late, *once, *last]))
 
 
 def tune(

@@ -25,6 +25,10 @@ DEFAULT_EFFORT: Effort = "balanced"
 _AFFORDABLE_F1: Mapping[Effort, float] = {"fast": 0.03, "balanced": 0.01, "thorough": 0.0}
 PASSAGES: Mapping[Effort, int] = {"fast": 5, "balanced": 10, "thorough": 20}
 
+# What saves less than a tenth of the time is not worth an answer: with the passage given dropping tokens may lose
+# nothing, and still blur which of several passages is the right one.
+_WORTHWHILE_TIME = 0.9
+
 # Differences of F1 below this are rounding.
 _EQUAL_F1 = 1e-9
 
@@ -117,7 +121,7 @@ class LengthTable:
         least = self.full.f1 - _AFFORDABLE_F1[effort] - _EQUAL_F1
         chosen = [self.full]
         for row in sorted(self.rows, key=lambda row: (-row.f1, row.time)):
-            if row.f1 >= least and row.time < chosen[-1].time:
+            if row.f1 >= least and row.time < min(chosen[-1].time, _WORTHWHILE_TIME):
                 chosen.append(row)
         return chosen
 

@@ -28,8 +28,8 @@ from docqa.training.data import Collection, Mix
 Floats = NDArray[np.float64]
 
 # What proposals are ranked by. The other features fit a little better and generalise a little worse here, on
-# held-out articles; for the confidence all of them help.
-RANKED_BY = ("logit", "margin", "bm25", "relative_bm25")
+# held-out documents; for the confidence all of them help.
+RANKED_BY = ("logit", "margin", "bm25", "relative_bm25", "sentence_coverage")
 # How many questions' worth of loss it costs to move a weight away from its prior by one standard deviation of
 # its feature: a few questions shift a ranking a little, a thousand settle it.
 STRENGTH = 1.5

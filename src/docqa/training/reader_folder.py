@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 
 from docqa.ranking import Ranking
-from docqa.reader import catalogue, convert
+from docqa.reader import catalogue, convert, weights
 from docqa.reader.catalogue import MANIFEST, RANKING
 from docqa.reader.lengths import LengthTable
 from docqa.reader.model import SpanModel
@@ -133,6 +133,18 @@ def training_stage(
         *remarks,
     ]
     return Stage(title, "\n\n".join(parts))
+
+
+def averaging_stages(readers: Sequence[str | os.PathLike[str]]) -> list[Stage]:
+    """The stages of several readers, one reader after the other, and that they were averaged."""
+    names = [weights.load(reader).name for reader in readers]
+    stages = [
+        Stage(f"{name}, {stage.title}", stage.text)
+        for name, reader in zip(names, readers, strict=True)
+        for stage in earlier_stages(reader)
+    ]
+    told = f"The weights are the mean of those of {', '.join(names[:-1])} and {names[-1]} (arXiv 2203.05482)."
+    return [*stages, Stage("averaging", told)]
 
 
 def search_stage(table: LengthTable, settings: SearchSettings, trials: int, cost: str) -> Stage:
