@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ def watch(program: list[str], guarded_environment: dict[str, str], library: Path
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # What starts the tests in the background may have told its children to ignore Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return Watcher(process)

@@ -124,8 +124,8 @@ def test_every_command_is_tried_here() -> None:
             found |= names(command, f"{path}{name} ") if isinstance(command, click.Group) else {path + name}
         return found
 
-    # What shows the progress of an index run again, and what shows nothing but its own numbers.
-    others = {name for name in names(root) if name == "watch" or name.split()[0] == "train"}
+    # What shows the progress of an index run again, what shows nothing but its own numbers, and what serves a page.
+    others = {name for name in names(root) if name in ("watch", "web") or name.split()[0] == "train"}
     assert names(root) - others == SHOWN
 
 
