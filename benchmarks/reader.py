@@ -389,6 +389,8 @@ def tabulated(contenders: Sequence[Contender], asked: Sequence[Asked], reader: s
 
 
 WIDTH, HEIGHT, MARGIN = 720, 440, 60
+# The height of a line of text in the plot.
+LINE = 13
 
 
 def plot(table: harness.Table) -> str:
@@ -414,6 +416,7 @@ def plot(table: harness.Table) -> str:
             f'<text x="{x}" y="{HEIGHT - MARGIN + 16}" text-anchor="middle">{most_ms * 1.05 * step / 5:.0f}</text>',
             f'<text x="{MARGIN - 6}" y="{y + 4}" text-anchor="end">{low + (high - low) * step / 5:.1f}</text>',
         ]
+    labels: list[tuple[float, float]] = []
     for name, ms, reached in points:
         x = MARGIN + across * ms / (most_ms * 1.05)
         y = HEIGHT - MARGIN - down * (reached - low) / (high - low)
@@ -422,7 +425,12 @@ def plot(table: harness.Table) -> str:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{name}</title></circle>')
         if named:
             anchor, shift = ("end", -8) if x > WIDTH - 220 else ("start", 8)
-            parts.append(f'<text x="{x + shift:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}">{name}</text>')
+            # A label that would stand on another one moves down.
+            top = y - 6
+            while any(abs(top - taken) < LINE and abs(x - beside) < 220 for beside, taken in labels):
+                top += LINE
+            labels.append((x, top))
+            parts.append(f'<text x="{x + shift:.1f}" y="{top:.1f}" text-anchor="{anchor}">{name}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
