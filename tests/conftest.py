@@ -128,6 +128,13 @@ def library(tmp_path: Path) -> Path:
     return tmp_path / "under test" / "library.docqa"
 
 
+@pytest.fixture
+def engine(library: Path) -> Iterator[docqa.DocQA]:
+    """An engine on that library."""
+    with docqa.DocQA(library) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def sample_folder() -> Path:
     return SAMPLE_LIBRARY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from extract.pdf_writer import Line, write_pdf
 from docqa import DocQA
 from docqa.extract.formats import reads_pictures
 from docqa.records import Finding
-
-
-@pytest.fixture
-def engine(library: Path) -> Iterator[DocQA]:
-    with DocQA(library) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -35,12 +35,6 @@ TEXTS = (
 
 
 @pytest.fixture
-def engine(library: Path) -> Iterator[DocQA]:
-    with DocQA(library) as opened:
-        yield opened
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "folder"
     made.mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ def put(root: Path, *names: str) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"The heron of {name} stands in the river.\n")
-
-
-@pytest.fixture
-def engine(library: Path) -> Iterator[DocQA]:
-    with DocQA(library) as opened:
-        yield opened
 
 
 @pytest.fixture

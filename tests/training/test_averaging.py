@@ -14,17 +14,8 @@ from docqa.reader.model import BertShape, SpanModel
 from docqa.training.averaging import average
 from docqa.training.reader_folder import Stage, model_card, write_reader
 
-SHAPE = BertShape(
-    vocab_size=64,
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=64,
-    max_position_embeddings=64,
-)
 
-
-def reader(folder: Path, seed: int, tokenizer: Tokenizer, shape: BertShape = SHAPE) -> Path:
+def reader(folder: Path, seed: int, tokenizer: Tokenizer, shape: BertShape) -> Path:
     torch.manual_seed(seed)
     model = SpanModel(shape)
     write_reader(
@@ -33,8 +24,8 @@ def reader(folder: Path, seed: int, tokenizer: Tokenizer, shape: BertShape = SHA
     return folder
 
 
-def test_the_mean_of_three_is_the_mean(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    readers = [reader(tmp_path / f"r{seed}", seed, tokenizer) for seed in range(3)]
+def test_the_mean_of_three_is_the_mean(tmp_path: Path, tokenizer: Tokenizer, tiny_model: SpanModel) -> None:
+    readers = [reader(tmp_path / f"r{seed}", seed, tokenizer, tiny_model.shape) for seed in range(3)]
     expected = {
         name: torch.stack([weights.load(each).model.state_dict()[name] for each in readers]).mean(dim=0)
         for name in weights.load(readers[0]).model.state_dict()
@@ -43,8 +34,8 @@ def test_the_mean_of_three_is_the_mean(tmp_path: Path, tokenizer: Tokenizer) -> 
     assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in expected.items())
 
 
-def test_what_differs_has_no_mean(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    one = reader(tmp_path / "one", 0, tokenizer)
+def test_what_differs_has_no_mean(tmp_path: Path, tokenizer: Tokenizer, tiny_model: SpanModel) -> None:
+    one = reader(tmp_path / "one", 0, tokenizer, tiny_model.shape)
     narrow = reader(tmp_path / "narrow", 1, tokenizer, BertShape(64, 16, 2, 2, 64, max_position_embeddings=64))
     with pytest.raises(UsageError, match="narrow and one differ"):
         average([one, narrow])
@@ -52,8 +43,10 @@ def test_what_differs_has_no_mean(tmp_path: Path, tokenizer: Tokenizer) -> None:
         average([one])
 
 
-def test_the_command_writes_a_reader_whose_card_tells_all(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    one, two = (reader(tmp_path / name, seed, tokenizer) for seed, name in enumerate(("one", "two")))
+def test_the_command_writes_a_reader_whose_card_tells_all(
+    tmp_path: Path, tokenizer: Tokenizer, tiny_model: SpanModel
+) -> None:
+    one, two = (reader(tmp_path / name, seed, tokenizer, tiny_model.shape) for seed, name in enumerate(("one", "two")))
     arguments = ["train", "average", str(one), str(two), "--reader", str(tmp_path / "mean"), "--name", "mean"]
     result = CliRunner().invoke(docqa, arguments)
     assert result.exit_code == 0, result.output

@@ -196,12 +196,21 @@ def keep_lengths(reader: str | os.PathLike[str] | None, table: LengthTable) -> P
 
 def write_lengths(folder: Path, table: LengthTable) -> None:
     """Store measurements in a reader model's folder; ReaderError if a file cannot be written."""
-    content, manifest = _content(table), folder / MANIFEST
+    content = _content(table)
+    manifest = manifest_with(folder, LENGTHS, content)
     _write_whole(folder / LENGTHS, content)
-    if manifest.is_file():
-        entries = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
-        others = [entry for entry in entries if not entry.endswith(f"  {LENGTHS}\n")]
-        _write_whole(manifest, "".join([*others, f"{sha256(content).hexdigest()}  {LENGTHS}\n"]).encode())
+    if manifest is not None:
+        _write_whole(folder / MANIFEST, manifest)
+
+
+def manifest_with(folder: Path, name: str, content: bytes) -> bytes | None:
+    """A reader model folder's manifest once its file `name` has this content; None if the folder has no manifest."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return None
+    entries = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    others = [entry for entry in entries if not entry.endswith(f"  {name}\n")]
+    return "".join([*others, f"{sha256(content).hexdigest()}  {name}\n"]).encode()
 
 
 def _content(table: LengthTable) -> bytes:

@@ -52,11 +52,10 @@ def add_ranking(folder: Path, ranking: Ranking) -> None:
 
 def _replace(folder: Path, name: str, content: bytes) -> None:
     """Write one file of a reader model's folder, and its digest into the manifest if there is one."""
-    manifest = folder / MANIFEST
+    manifest = catalogue.manifest_with(folder, name, content)
     write_whole(folder / name, content)
-    if manifest.is_file():
-        others = [line for line in manifest.read_text().splitlines(keepends=True) if not line.endswith(f"  {name}\n")]
-        write_whole(manifest, "".join(others).encode() + convert.manifest({name: content}))
+    if manifest is not None:
+        write_whole(folder / MANIFEST, manifest)
 
 
 @dataclass(frozen=True, slots=True)
