@@ -47,14 +47,22 @@ def computed_in(model: SpanModel, arithmetic: Arithmetic, device: torch.device) 
     processor has it. ReaderError if this processor cannot.
     """
     if arithmetic != "int8":
-        return model.to(device, getattr(torch, arithmetic))
+        return _with_products_in(getattr(torch, arithmetic), model).to(device)
     there = in_hardware(device)
     if "int8" not in there:
         raise ReaderError(f"this machine's {device.type} does not multiply 8-bit integers; choose another precision")
     for layer in model.layers:
         for name in ("queries_keys_values", "attention_output", "up", "down"):
             setattr(layer, name, IntegerLinear(getattr(layer, name)))
-    return model.to(torch.bfloat16 if "bfloat16" in there else torch.float32)
+    return _with_products_in(torch.bfloat16 if "bfloat16" in there else torch.float32, model)
+
+
+def _with_products_in(dtype: torch.dtype, model: SpanModel) -> SpanModel:
+    """Convert all but the table of words, half of a small reader, of which only the rows that are read matter."""
+    for part in (*model.embeddings.children(), model.layers, model.span_head):
+        if part is not model.embeddings.words:
+            part.to(dtype)
+    return model
 
 
 class IntegerLinear(nn.Module):

@@ -46,9 +46,13 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
 
     def forward(self, tokens: Tensor, segments: Tensor) -> Tensor:
-        """Embed (batch, tokens) ids into (batch, tokens, width)."""
+        """Embed (batch, tokens) ids into (batch, tokens, width).
+
+        The table of words may be in another precision than all else: of its many rows an input needs few.
+        """
         positions = self.positions.weight[: tokens.shape[1]]
-        embedded: Tensor = self.norm(self.words(tokens) + positions + self.segments(segments))
+        words = self.words(tokens).to(positions.dtype)
+        embedded: Tensor = self.norm(words + positions + self.segments(segments))
         return embedded
 
 
@@ -84,16 +88,12 @@ class Layer(nn.Module):
         batch, tokens, width = hidden.shape
         packed = self.queries_keys_values(hidden).view(batch, tokens, 3, self.heads, width // self.heads)
         queries, keys, values = packed.permute(2, 0, 3, 1, 4)
-        significance = None
         if weigh or _matrix_is_faster(queries):
-            attention = _attention(queries, keys, real)
-            mixed = attention.to(values.dtype) @ values
-            if weigh:
-                asking = real[:, None, None, :].to(attention.dtype)
-                significance = (asking @ attention.detach()).float().sum(dim=(1, 2))
+            mixed, significance = _attended(queries, keys, values, real, weigh=weigh)
         else:
             mask = None if bool(real.all()) else real[:, None, None, :]
             mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+            significance = None
         return mixed.transpose(1, 2).reshape(batch, tokens, width), significance
 
     def finish(self, hidden: Tensor, mixed: Tensor) -> Tensor:
@@ -114,14 +114,39 @@ def _matrix_is_faster(queries: Tensor) -> bool:
     return queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def _attention(queries: Tensor, keys: Tensor, real: Tensor) -> Tensor:
-    """The attention of each token to each real one, (batch, heads, tokens, tokens)."""
-    logits: Tensor = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+# exp of a larger logit, summed over a window's tokens, might leave bfloat16's range, which is float32's; that of one
+# as far below zero, too.
+_LARGEST_LOGIT = 75.0
+
+
+def _attended(
+    queries: Tensor, keys: Tensor, values: Tensor, real: Tensor, *, weigh: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Attention's output (batch, heads, tokens, head width), and if `weigh` significance, by whole matrices."""
+    # On processors a product of strided matrices takes half as long again.
+    queries, keys = (queries * queries.shape[-1] ** -0.5).contiguous(), keys.contiguous()
+    logits = queries @ keys.transpose(-1, -2)
     if not bool(real.all()):
         bias = torch.zeros_like(real, dtype=logits.dtype).masked_fill(~real, float("-inf"))
         logits = logits.add_(bias[:, None, None, :])
-    attention: Tensor = logits.softmax(dim=-1)
-    return attention
+    asking = real[:, None, :, None]
+    if _matrix_is_faster(queries) and _largest_norm(queries) * _largest_norm(keys) < _LARGEST_LOGIT:
+        # A softmax that divides last, by sums that the product brings along as a further column: it passes over
+        # the largest tensor of all once instead of three times.
+        attention = logits.exp_()
+        summing = torch.cat((values, torch.ones_like(values[..., :1])), dim=-1)
+        product = attention @ summing
+        sums = product[..., -1:]
+        mixed, shares = product[..., :-1] / sums, asking / sums
+    else:
+        attention = logits.softmax(dim=-1)
+        mixed, shares = attention.to(values.dtype) @ values, asking.to(attention.dtype)
+    return mixed, (shares.transpose(-1, -2) @ attention.detach()).float().sum(dim=(1, 2)) if weigh else None
+
+
+def _largest_norm(vectors: Tensor) -> float:
+    """The norm of the longest; no scalar product of two vectors is larger than the product of their norms."""
+    return float(torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float32).amax())
 
 
 class _Layers(nn.ModuleList):

@@ -64,7 +64,7 @@ class Reader:
         device: Device = "auto",
     ) -> None:
         self._device = arithmetic.choose_device(device)
-        loaded = weights.load(reader)
+        loaded = weights.load(reader, as_stored=True)
         self.name = loaded.name
         self.folder = loaded.folder
         self.shape = loaded.model.shape

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,11 @@ class ReaderModel:
     tokenizer: Tokenizer
 
 
-def load(reader: str | os.PathLike[str] | None = None) -> ReaderModel:
+def load(reader: str | os.PathLike[str] | None = None, *, as_stored: bool = False) -> ReaderModel:
     """Load a reader model: the one in use, or one by its name, its folder or its name on a hub, tried in this order.
 
-    A folder with all of docqa's files loads directly, anything else through transformers.
+    A folder with all of docqa's files loads directly, anything else through transformers. The weights are in
+    float32, or with `as_stored` in the precision of their file, and then still on the disk until they are used.
     ReaderError if there is no such reader, or it is incomplete, altered, or no BERT question-answering model.
     """
     found = catalogue.find(reader)
@@ -57,7 +58,7 @@ def load(reader: str | os.PathLike[str] | None = None) -> ReaderModel:
         raise no_reader(str(folder), "there is no such folder")
     _verify(folder)
     if all((folder / name).is_file() for name in FILES):
-        return _load_folder(folder)
+        return _load_folder(folder, as_stored=as_stored)
     return load_checkpoint(folder, str(folder))
 
 
@@ -81,7 +82,7 @@ def _verify(folder: Path) -> None:
                 raise ReaderError(f"{file} is not what {MANIFEST} says; install or copy the reader again")
 
 
-def _load_folder(folder: Path) -> ReaderModel:
+def _load_folder(folder: Path, *, as_stored: bool) -> ReaderModel:
     config = catalogue.read_object(folder / "config.json")
     weights_file = folder / "model.safetensors"
     try:
@@ -94,7 +95,8 @@ def _load_folder(folder: Path) -> ReaderModel:
     except Exception as error:  # the library raises plain Exception
         raise ReaderError(f"{folder / 'tokenizer.json'} cannot be loaded ({error})") from error
     name = config.get("name") or folder.resolve().name
-    return _assemble(str(name), config, tensors, tokenizer, weights_file, folder)
+    loaded = _assemble(str(name), config, tensors, tokenizer, weights_file, folder)
+    return loaded if as_stored else replace(loaded, model=loaded.model.float())
 
 
 def load_checkpoint(folder: Path, name: str) -> ReaderModel:
@@ -126,7 +128,8 @@ def load_checkpoint(folder: Path, name: str) -> ReaderModel:
         # What a checkpoint lacks, transformers fills with random numbers.
         raise ReaderError(f"{name} is not a BERT question-answering model: it has no {', '.join(missing[:3])}")
     config = {**model.config.to_dict(), "architectures": ["BertForQuestionAnswering"]}
-    return _assemble(name, config, model.state_dict(), tokenizer, Path(name))
+    loaded = _assemble(name, config, model.state_dict(), tokenizer, Path(name))
+    return replace(loaded, model=loaded.model.float())
 
 
 def _check_kind(folder: Path, name: str) -> None:
@@ -163,7 +166,7 @@ def _assemble(
     tokenizer.no_truncation()
     tokenizer.no_padding()
     model.requires_grad_(requires_grad=False)
-    return ReaderModel(name, folder, model.float().eval(), tokenizer)
+    return ReaderModel(name, folder, model.eval(), tokenizer)
 
 
 class _Uninitialised(TorchFunctionMode):
