@@ -333,6 +333,8 @@ def cold_start(folder: Path, table: harness.Table) -> list[str]:
     question = "What is the rent for the flat from March 2025?"
     with TemporaryDirectory() as place:
         environment = {**os.environ, "DOCQA_LIBRARY": f"{place}/sample.docqa"}
+        # Installed modules are compiled, as those of torch are here; docqa's own are at the first run.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         docqa = [sys.executable, "-c", "from docqa.cli import main; main()"]
         subprocess.run([*docqa, "index", shipped("library")], env=environment, check=True, capture_output=True)
         commands = {

@@ -10,10 +10,10 @@ from docqa.training.recipe import first_stage, named, second_stage
 
 
 def test_folders_are_the_recipe(tmp_path: Path) -> None:
-    everyday = tmp_path / "everyday"
-    everyday.mkdir()
+    written = tmp_path / "written"
+    written.mkdir()
     assert named([str(tmp_path)]) == first_stage(tmp_path)
-    assert named([str(tmp_path), str(everyday)]) == second_stage(tmp_path, everyday)
+    assert named([str(tmp_path), str(written)]) == second_stage(tmp_path, written)
 
 
 def test_a_folder_is_no_file_of_ones_own(rivers: Path, tmp_path: Path) -> None:

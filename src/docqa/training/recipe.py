@@ -18,8 +18,8 @@ _WEIGHTED = re.compile(r"(.+):([0-9]*\.?[0-9]+)")
 def named(data: Sequence[str], distractors: float = 1.0, held_out: float = 0.1) -> list[Source]:
     """The sources that `data` names: files in SQuAD's format, or the folders of docqa's own recipe.
 
-    The folder of the public sets alone is the recipe's first stage; with the folder of everyday documents after it,
-    the second.
+    The folder of the public sets alone is the recipe's first stage; with the folder of what was written for docqa
+    after it, the second.
 
     A file's name may end in `:SHARE`, the share of its questions that each pass uses; above 1 some are used
     more than once. `held_out` is the share of each file's articles that is never trained on. UsageError if it
@@ -28,8 +28,8 @@ def named(data: Sequence[str], distractors: float = 1.0, held_out: float = 0.1) 
     match [Path(each) for each in data if Path(each).is_dir()]:
         case [public] if len(data) == 1:
             return first_stage(public)
-        case [public, everyday] if len(data) == 2:
-            return second_stage(public, everyday)
+        case [public, written] if len(data) == 2:
+            return second_stage(public, written)
     found = [_own(each, distractors, held_out) for each in data]
     names = [source.file.stem for source in found]
     if doubled := {name for name in names if names.count(name) > 1}:
@@ -49,14 +49,16 @@ def _own(name: str, distractors: float, held_out: float) -> Source:
 # One of the only two articles that come with questions written to deceive: a confidence has to meet some.
 DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
-# How often a question is used in a pass of the second stage, which is short and looks at what people keep.
+# How often a question is used in a pass of the second stage, which is about what was written for docqa.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.2,
-    "squad-v2.0-train-10-articles": 0.25,
-    "squadshifts-reddit": 0.04,
-    "squadshifts-amazon": 0.04,
-    "qamr": 0.03,
+    "squadshifts-new-wiki": 0.5,
+    "squad-v2.0-train-10-articles": 0.5,
+    "squadshifts-reddit": 0.1,
+    "squadshifts-amazon": 0.1,
+    "qamr": 0.06,
 }
+# How many of the documents written for docqa that only look right come with a question about them, on average.
+OWN_DISTRACTORS = 0.7
 
 
 def first_stage(data: Path) -> list[Source]:
@@ -78,15 +80,19 @@ def first_stage(data: Path) -> list[Source]:
     ]
 
 
-def second_stage(data: Path, everyday: Path) -> list[Source]:
-    """The same files with more distractors, and those in the folder `everyday`, documents such as people keep."""
-    own = "written for docqa, Apache-2.0"
+def second_stage(data: Path, written: Path) -> list[Source]:
+    """The same files with more distractors, and those in the folder `written`, made for docqa.
+
+    They are everyday documents and articles, each in one file to train on and one that is held out.
+    """
     public = [
-        replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
+        replace(source, share=SECOND_SHARES[source.file.stem], distractors=1.5 * source.distractors)
         for source in first_stage(data)
     ]
-    return [
-        *public,
-        Source(everyday / "everyday.json", own, 1.0, 0.5),
-        Source(everyday / "everyday-held-out.json", own, held_out=1.0, calibration=800),
-    ]
+    return [*public, *_written(written / "everyday.json"), *_written(written / "articles.json")]
+
+
+def _written(file: Path) -> list[Source]:
+    held_out = file.with_stem(f"{file.stem}-held-out")
+    origin = "written for docqa, Apache-2.0"
+    return [Source(file, origin, 1.0, OWN_DISTRACTORS), Source(held_out, origin, held_out=1.0, calibration=600)]
