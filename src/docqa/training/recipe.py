@@ -51,14 +51,14 @@ DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is about what was written for docqa.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.5,
-    "squad-v2.0-train-10-articles": 0.5,
-    "squadshifts-reddit": 0.1,
-    "squadshifts-amazon": 0.1,
-    "qamr": 0.06,
+    "squadshifts-new-wiki": 0.25,
+    "squad-v2.0-train-10-articles": 0.25,
+    "squadshifts-reddit": 0.05,
+    "squadshifts-amazon": 0.05,
+    "qamr": 0.03,
 }
 # How many of the documents written for docqa that only look right come with a question about them, on average.
-OWN_DISTRACTORS = 0.7
+OWN_DISTRACTORS = 0.5
 
 
 def first_stage(data: Path) -> list[Source]:
@@ -86,7 +86,7 @@ def second_stage(data: Path, written: Path) -> list[Source]:
     They are everyday documents and articles, each in one file to train on and one that is held out.
     """
     public = [
-        replace(source, share=SECOND_SHARES[source.file.stem], distractors=1.5 * source.distractors)
+        replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
         for source in first_stage(data)
     ]
     return [*public, *_written(written / "everyday.json"), *_written(written / "articles.json")]
