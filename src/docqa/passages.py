@@ -42,8 +42,16 @@ def sentences(text: str) -> list[Bounds]:
 
 def paragraphs(text: str) -> list[Bounds]:
     """Bounds of the paragraphs of a text: what stands between blank lines."""
-    ends = [match.span() for match in _PARAGRAPH_END.finditer(text)]
-    return _trimmed_pieces(text, (0, len(text)), ends)
+    found: list[Bounds] = []
+    start = len(text) - len(text.lstrip())
+    for match in _PARAGRAPH_END.finditer(text, start):
+        end, following = match.span()
+        found.append((start, end if not text[end - 1].isspace() else start + len(text[start:end].rstrip())))
+        start = following
+    end = len(text.rstrip())
+    if end > start:
+        found.append((start, end))
+    return found
 
 
 def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
@@ -59,14 +67,16 @@ def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
     run: list[Bounds] = []
     section = 0
     for paragraph in paragraphs(text):
-        pieces = _pieces_of(text, paragraph)
-        here = bisect_right(borders, paragraph[0])
-        whole_fits = run and paragraph[1] - run[0][0] <= PASSAGE_CHARACTERS
-        if run and (here != section or not whole_fits):
+        start, end = paragraph
+        here = bisect_right(borders, start) if borders else 0
+        if run and (here != section or end - run[0][0] > PASSAGE_CHARACTERS):
             passages.append((run[0][0], run[-1][1]))
             run = []
         section = here
-        for piece in pieces:
+        if end - start <= PASSAGE_CHARACTERS:
+            run.append(paragraph)
+            continue
+        for piece in _pieces_of(text, paragraph):
             if run and piece[1] - run[0][0] > PASSAGE_CHARACTERS:
                 passages.append((run[0][0], run[-1][1]))
                 run = _tail(run, piece)
@@ -145,9 +155,7 @@ def _stripped(text: str, start: int, end: int) -> Bounds | None:
 
 
 def _pieces_of(text: str, paragraph: Bounds) -> list[Bounds]:
-    """Cut a paragraph into what passages are made of: one that fits a passage is never parted."""
-    if paragraph[1] - paragraph[0] <= PASSAGE_CHARACTERS:
-        return [paragraph]
+    """Cut a paragraph that is longer than a passage into what passages are made of."""
     return [piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)]
 
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ _BLOCK_BYTES = 3_900
 # Terms, entries, escaped codes, large gaps, and the bytes that each of these takes.
 _HEADER = struct.Struct("<5I")
 _LARGE_GAP = 255
-_PLACE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,14 @@ class Postings:
     places: Counts
     frequencies: Counts
     lengths: Counts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled with the terms as one string: many small ones take long to make on the other side."""
+        return _unpickled, ("\n".join(self.terms), self.counts, self.places, self.frequencies, self.lengths)
+
+
+def _unpickled(terms: str, *arrays: Counts) -> Postings:
+    return Postings(terms.split("\n") if terms else [], *arrays)
 
 
 class Entries(NamedTuple):
@@ -68,18 +75,22 @@ class DamagedPostingsError(ValueError):
     """The bytes cannot have been written as postings."""
 
 
-def count(numbers: Integers, places: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
+def count(numbers: Integers | Counts, places: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
     """Make postings from terms, as numbers into `names`, each with the passage that holds it."""
     # One number for each pair of term and passage, so that sorting groups by term, then passage.
-    pairs = np.sort(numbers << _PLACE_BITS | places)
+    bits = len(lengths).bit_length()
+    pairs = numbers.astype(np.int64) << bits | places
+    if len(names) << bits < 1 << 32:
+        pairs = pairs.astype(np.uint32)  # half as long to sort
+    pairs.sort()
     starts = _starts(pairs)
     pairs = pairs[starts]
-    terms = pairs >> _PLACE_BITS
+    terms = pairs >> bits
     first = _starts(terms)
     return Postings(
         [names[number] for number in terms[first].tolist()],
         np.diff(first, append=len(terms)).astype(np.int32),
-        (pairs & ((1 << _PLACE_BITS) - 1)).astype(np.int32),
+        (pairs & ((1 << bits) - 1)).astype(np.int32),
         np.diff(starts, append=len(numbers)).astype(np.int32),
         lengths,
     )
@@ -342,9 +353,9 @@ def _between(ends: Integers, low: int, high: int) -> slice:
     return slice(int(ends[low - 1]) if low else 0, int(ends[high - 1]))
 
 
-def _starts(numbers: Integers) -> Integers:
+def _starts(numbers: NDArray[np.integer]) -> Integers:
     """Where runs of equal numbers start."""
-    return np.flatnonzero(np.diff(numbers, prepend=-1))
+    return np.concatenate([np.ones(min(1, len(numbers)), bool), numbers[1:] != numbers[:-1]]).nonzero()[0]
 
 
 def _stretches(starts: Integers, counts: Integers) -> Integers:
