@@ -33,7 +33,7 @@ UNPACKED_FACTOR = 8
 PICTURE_BYTES = 50_000
 MOST_PATIENCE = 200.0
 # One transaction's worth: large enough to make commits and the merging of segments cheap, small enough to lose little.
-BATCH_CHARACTERS = 32_000_000
+BATCH_CHARACTERS = 16_000_000
 BATCH_FILES = 5_000
 BATCH_S = 5.0
 

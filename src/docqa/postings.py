@@ -113,17 +113,20 @@ def merge(parts: Sequence[Postings], offsets: Sequence[int], lengths: Counts) ->
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     found = np.fromiter(map(numbers.__getitem__, chain.from_iterable(part.terms for part in parts)), np.int64)
-    terms = sorted(numbers)
-    rank = np.empty(len(terms), np.int64)
-    rank[np.fromiter(map(numbers.__getitem__, terms), np.int64, count=len(terms))] = np.arange(len(terms))
+    names = list(numbers)
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int64)
+    rank[by_name] = np.arange(len(names))
     ranks = rank[found]
-    order = np.argsort(ranks, kind="stable")
+    # A part has each term once, so with the part's number all keys differ, and any way of sorting will do.
+    owners = np.repeat(np.arange(len(parts)), [len(part.terms) for part in parts])
+    order = np.argsort(ranks * len(parts) + owners)
     counts = np.concatenate([part.counts for part in parts]).astype(np.int64)
     sources = _stretches((np.cumsum(counts) - counts)[order], counts[order])
     places = np.concatenate([part.places + np.int32(offset) for part, offset in zip(parts, offsets, strict=True)])
     return Postings(
-        terms,
-        np.bincount(ranks, weights=counts, minlength=len(terms)).astype(np.int32),
+        [names[number] for number in by_name],
+        np.bincount(ranks, weights=counts, minlength=len(names)).astype(np.int32),
         places[sources],
         np.concatenate([part.frequencies for part in parts])[sources],
         lengths,

@@ -13,6 +13,8 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -351,12 +353,13 @@ class Store:
             ),
         )
         # Of two marks of a kind at one place, the later is the closer: a heading right below its parent.
+        marks = chain.from_iterable(new.marks for new in documents)
         self._run_many(
             "INSERT OR REPLACE INTO marks (document_id, kind, start, value) VALUES (?, ?, ?, ?)",
-            ((number, *mark) for number, new in zip(ids, documents, strict=True) for mark in new.marks),
+            zip(_owners(ids, [len(new.marks) for new in documents]), *_columns(marks, 3), strict=True),
         )
-        bounds = ((number, *each) for number, new in zip(ids, documents, strict=True) for each in new.bounds)
-        self._add_passages(first_passage, bounds)
+        owners = _owners(ids, [len(new.bounds) for new in documents])
+        self._add_passages(first_passage, owners, chain.from_iterable(new.bounds for new in documents))
         return first_passage
 
     def touch_document(self, document_id: int, size: int, mtime_ns: int) -> None:
@@ -510,13 +513,13 @@ class Store:
     def add_passages(self, document_id: int, bounds: Sequence[tuple[int, int]]) -> range:
         """Add a document's passages by their bounds in its text; return their ids."""
         first = self._next_id("passages")
-        self._add_passages(first, ((document_id, *each) for each in bounds))
+        self._add_passages(first, repeat(document_id, len(bounds)), bounds)
         return range(first, first + len(bounds))
 
-    def _add_passages(self, first: int, rows: Iterable[tuple[int, int, int]]) -> None:
+    def _add_passages(self, first: int, owners: Iterable[int], bounds: Iterable[tuple[int, int]]) -> None:
         self._run_many(
             'INSERT INTO passages (id, document_id, start, "end") VALUES (?, ?, ?, ?)',
-            ((number, *row) for number, row in enumerate(rows, first)),
+            zip(count(first), owners, *_columns(bounds, 2), strict=False),
         )
 
     def _next_id(self, table: str) -> int:
@@ -770,6 +773,17 @@ class Store:
             f"{self.path} is damaged ({cause}); move it away and index your folders again, the documents themselves"
             " are untouched"
         )
+
+
+def _owners(ids: Iterable[int], counts: Iterable[int]) -> Iterable[int]:
+    """Each id as often as its count says."""
+    return chain.from_iterable(map(repeat, ids, counts))
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> Iterable[Iterable[Any]]:
+    """Part rows into columns, of which rows with more in front are made without a step of Python for each."""
+    rows = list(rows)
+    return [map(itemgetter(column), rows) for column in range(width)]
 
 
 def _document_row(number: int, new: NewDocument) -> tuple[Any, ...]:

@@ -6,12 +6,12 @@ that only make them questions.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import PurePath
 
 import numpy as np
 import Stemmer
@@ -129,7 +129,9 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def _above(path: str, heading: str) -> str:
-    return f"{PurePath(path).stem}\n{heading}\n"
+    name = os.path.basename(path)
+    dot = name.rfind(".")
+    return f"{name[:dot] if 0 < dot < len(name) - 1 else name}\n{heading}\n"
 
 
 def question_terms(question: str) -> list[str]:
