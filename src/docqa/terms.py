@@ -117,8 +117,11 @@ def passage_terms(path: str, heading: str, text: str) -> list[str]:
 def passage_postings(passages: Iterable[tuple[str, str, str]]) -> Postings:
     """Count the terms of passages, each told by its path, heading and text; they are those of `passage_terms`."""
     numbers = _memory.numbers()
-    texts = "\0".join([*(_plain(_above(path, heading) + text) for path, heading, text in passages), ""])
-    found, lengths = numbers.table.number(texts.encode().translate(_FOLDED))
+    texts = [_above(path, heading) + text for path, heading, text in passages]
+    joined = "\0".join([*texts, ""])
+    if not joined.isascii() or joined.count("\0") > len(texts):
+        joined = "\0".join([*map(_plain, texts), ""])
+    found, lengths = numbers.table.number(joined.encode().translate(_FOLDED))
     return count(found, np.repeat(np.arange(len(lengths)), lengths), lengths.astype(np.int32), numbers.stems)
 
 
