@@ -22,17 +22,20 @@ _MASKS = np.array([(1 << 8 * length) - 1 for length in range(9)], np.uint64)
 _SPREAD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
-class WordTable:
-    """Numbers words as `numbers_of` does."""
+NumbersOf = Callable[[Sequence[str]], Sequence[int]]
+"""From words to their numbers, always the same."""
 
-    def __init__(self, numbers_of: Callable[[Sequence[str]], Sequence[int]]) -> None:
-        self._numbers_of = numbers_of
+
+class WordTable:
+    """Remembers words and their numbers."""
+
+    def __init__(self) -> None:
         self._heads = np.zeros(1 << _SLOT_BITS, np.uint64)
         self._tails = np.zeros(1 << _SLOT_BITS, np.uint64)
         self._numbers = np.zeros(1 << _SLOT_BITS, np.int32)
 
-    def number(self, words: bytes) -> tuple[Numbers, Integers]:
-        """Number the words of texts in UTF-8, with spaces around them and a NUL after each text.
+    def number(self, words: bytes, numbers_of: NumbersOf) -> tuple[Numbers, Integers]:
+        """Number the words of texts in UTF-8, with spaces around them and a NUL after each text, as `numbers_of` does.
 
         Return their numbers, and how many each text has.
         """
@@ -43,9 +46,9 @@ class WordTable:
         edges = (inside[1:] != inside[:-1]).nonzero()[0] + 1
         starts, ends = edges[::2].copy(), edges[1::2].copy()
         counts = np.diff(starts.searchsorted((codes == 0).nonzero()[0]), prepend=0)
-        return self._look_up(padded, starts, ends), counts
+        return self._look_up(padded, starts, ends, numbers_of), counts
 
-    def _look_up(self, padded: bytes, starts: Integers, ends: Integers) -> Numbers:
+    def _look_up(self, padded: bytes, starts: Integers, ends: Integers, numbers_of: NumbersOf) -> Numbers:
         heads, tails = _as_integers(padded, starts, ends - starts)
         slots = (((heads * _SPREAD[0]) ^ (tails * _SPREAD[1])) >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
         is_long = ends - starts > _WORD_BYTES
@@ -54,7 +57,7 @@ class WordTable:
         # Of the words that miss a slot one is kept in it, and most of the others are the same word.
         _, first = np.unique(slots[missed], return_index=True)
         asked = missed[first]
-        numbers[asked] = self._ask(padded, starts[asked], ends[asked])
+        numbers[asked] = _ask(padded, starts[asked], ends[asked], numbers_of)
         kept = asked[~is_long[asked]]
         self._heads[slots[kept]], self._tails[slots[kept]] = heads[kept], tails[kept]
         self._numbers[slots[kept]] = numbers[kept]
@@ -62,12 +65,13 @@ class WordTable:
         numbers[missed] = self._numbers[again]
         left = is_long[missed] | (self._heads[again] != heads[missed]) | (self._tails[again] != tails[missed])
         missed = missed[left]
-        numbers[missed] = self._ask(padded, starts[missed], ends[missed])
+        numbers[missed] = _ask(padded, starts[missed], ends[missed], numbers_of)
         return numbers
 
-    def _ask(self, padded: bytes, starts: Integers, ends: Integers) -> Sequence[int]:
-        words = [padded[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return self._numbers_of(b" ".join(words).decode().split(" ")) if words else []
+
+def _ask(padded: bytes, starts: Integers, ends: Integers, numbers_of: NumbersOf) -> Sequence[int]:
+    words = [padded[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return numbers_of(b" ".join(words).decode().split(" ")) if words else []
 
 
 def _as_integers(padded: bytes, starts: Integers, lengths: Integers) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

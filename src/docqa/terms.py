@@ -61,7 +61,7 @@ class _Numbers(dict[str, int]):
     def __init__(self) -> None:
         super().__init__()
         self.stems: list[str] = []
-        self.table = WordTable(self.of)
+        self.table = WordTable()
         self._number_of: dict[str, int] = {}
 
     def of(self, words: Sequence[str]) -> list[int]:
@@ -121,7 +121,7 @@ def passage_postings(passages: Iterable[tuple[str, str, str]]) -> Postings:
     joined = "\0".join([*texts, ""])
     if not joined.isascii() or joined.count("\0") > len(texts):
         joined = "\0".join([*map(_plain, texts), ""])
-    found, lengths = numbers.table.number(joined.encode().translate(_FOLDED))
+    found, lengths = numbers.table.number(joined.encode().translate(_FOLDED), numbers.of)
     return count(found, np.repeat(np.arange(len(lengths)), lengths), lengths.astype(np.int32), numbers.stems)
 
 
