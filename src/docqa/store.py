@@ -662,6 +662,13 @@ class Store:
             for (data,) in self._db.execute("SELECT data FROM blocks WHERE segment_id = ? ORDER BY term", [segment_id]):
                 yield data
 
+    def take_blocks(self, segment_id: int, count: int) -> list[bytes]:
+        """Take the first blocks of a segment, by term, out of the file: what is written next has their room."""
+        rows = self._rows("SELECT term, data FROM blocks WHERE segment_id = ? ORDER BY term LIMIT ?", segment_id, count)
+        if rows:
+            self._run("DELETE FROM blocks WHERE segment_id = ? AND term <= ?", segment_id, rows[-1][0])
+        return [data for _, data in rows]
+
     # --- health
 
     def shrink(self) -> None:
