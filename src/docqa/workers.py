@@ -12,6 +12,7 @@ import pickle
 import queue
 import select
 import signal
+import struct
 import subprocess
 import sys
 from collections import deque
@@ -22,8 +23,10 @@ from importlib import import_module
 from typing import IO, Any, Generic, TypeVar
 
 try:
+    import fcntl
     import resource
-except ImportError:  # Windows has no such limits
+except ImportError:  # Windows has neither such limits nor such pipes
+    fcntl = None  # type: ignore[assignment]
     resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
@@ -32,6 +35,9 @@ R = TypeVar("R")
 TIMEOUT_S = 60.0
 CPU_S = 40.0
 MEMORY_BYTES = 4 << 30
+# Room for a usual result: it is read at once, where each further step would wait for whatever else Python does.
+_PIPE_BYTES = 1 << 20
+_LENGTH = struct.Struct("<Q")
 
 
 class WorkerPool(Generic[T, R]):
@@ -149,6 +155,9 @@ class _Child:
         assert self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
         self._results: IO[bytes] = self._process.stdout
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):
+                fcntl.fcntl(self._results, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def call(self, chunk: list[tuple[Any, float]], timeout_s: float) -> Any:
         try:
@@ -157,9 +166,15 @@ class _Child:
             ready, _, _ = select.select([self._results], [], [], timeout_s)
             if not ready:
                 raise _ChildError(f"not read within {timeout_s:.0f} seconds")
-            return pickle.load(self._results)  # noqa: S301 (our own child's)
+            return pickle.loads(self._read(*_LENGTH.unpack(self._read(_LENGTH.size))))  # noqa: S301 (our own child's)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise _ChildError(self._cause_of_death(chunk)) from error
+
+    def _read(self, count: int) -> bytes:
+        data = self._results.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
 
     def _cause_of_death(self, chunk: list[tuple[Any, float]]) -> str:
         with suppress(subprocess.TimeoutExpired):
@@ -190,7 +205,9 @@ def _serve(module: str, name: str, memory_bytes: int) -> None:
             chunk = pickle.load(requests)  # noqa: S301 (our own parent's)
         except EOFError:
             return
-        pickle.dump(function(_limited(chunk)), results, protocol=pickle.HIGHEST_PROTOCOL)
+        result = pickle.dumps(function(_limited(chunk)), protocol=pickle.HIGHEST_PROTOCOL)
+        results.write(_LENGTH.pack(len(result)))
+        results.write(result)
         results.flush()
 
 
