@@ -471,7 +471,8 @@ def _read_once(path: str, max_bytes: int) -> FileContent | None:
             raise ExtractionError(_too_large(max_bytes))
         data = bytearray()
         # A file can grow past the limit, and its size can be a lie, so what is read counts as well.
-        while chunk := file.read(_CHUNK_BYTES):
+        # Asked for little more than there is: for each small file, room for a large one would be made twice.
+        while chunk := file.read(min(_CHUNK_BYTES, max(before.st_size - len(data), 0) + 1)):
             data += chunk
             if len(data) > max_bytes:
                 raise ExtractionError(_too_large(max_bytes))

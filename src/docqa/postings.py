@@ -50,12 +50,18 @@ class Postings:
     lengths: Counts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be pickled with the terms as one string: many small ones take long to make on the other side."""
-        return _unpickled, ("\n".join(self.terms), self.counts, self.places, self.frequencies, self.lengths)
+        """Be pickled in little space, with the terms as one string: many small ones take long to make again."""
+        arrays = (self.counts, self.places, self.frequencies, self.lengths)
+        return _unpickled, ("\n".join(self.terms), *map(_narrowed, arrays))
 
 
-def _unpickled(terms: str, *arrays: Counts) -> Postings:
-    return Postings(terms.split("\n") if terms else [], *arrays)
+def _unpickled(terms: str, *arrays: NDArray[np.integer]) -> Postings:
+    return Postings(terms.split("\n") if terms else [], *(array.astype(np.int32) for array in arrays))
+
+
+def _narrowed(numbers: Counts) -> NDArray[np.integer]:
+    """The same numbers, none of them negative, in the fewest bytes."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
 class Entries(NamedTuple):

@@ -57,7 +57,7 @@ def _lines(lines: list[str]) -> Iterator[tuple[int, str, int | None]]:
             yield index + 1, line.rstrip(), _level(styles, (after[0], False))
             index += 2
         else:
-            if not _BORDER.fullmatch(line.rstrip()):
+            if ("=" not in line and "+" not in line) or not _BORDER.fullmatch(line.rstrip()):
                 yield index + 1, line, None
             index += 1
 
