@@ -38,7 +38,7 @@ from docqa.packing import pack
 from docqa.passages import line_marks
 from docqa.records import Document, Mark, Passage
 from docqa.retriever import SqliteRetriever
-from docqa.store import Store
+from docqa.store import NewDocument, Store
 from docqa.terms import ANALYSIS_VERSION, passage_postings, question_terms
 
 RECALL_AT = (1, 5, 20)
@@ -224,11 +224,10 @@ def _index(library: Path, cut: Cut) -> None:
             retriever = SqliteRetriever(store)
             for path, text, bounds in batch:
                 marks = [Mark("line", 0, "1")]
-                document_id = store.add_document(
-                    _document(path, text, len(bounds)), pack(text), [*marks, *line_marks(text, marks, bounds)], []
-                )
-                ids = store.add_passages(document_id, bounds)
-                retriever.add_postings(ids.start, passage_postings("", [""] * len(bounds), text, bounds))
+                lines = [(mark.kind, mark.start, mark.value) for mark in (*marks, *line_marks(text, marks, bounds))]
+                new = NewDocument(_document(path, text, len(bounds)), (), lines, pack(text), bounds)
+                first = store.add_documents([new])
+                retriever.add_postings(first, passage_postings(("", "", text[start:end]) for start, end in bounds))
             retriever.commit()
         done += len(batch)
         tell(done, len(cut))

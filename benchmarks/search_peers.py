@@ -14,11 +14,12 @@ REQUIREMENTS = ("tantivy==0.27.0", "bm25s==0.3.16", "rank-bm25==0.2.2", "numpy==
 
 
 class Peer:
-    """A search engine that has indexed texts: `seconds` it took, and `bytes` it wrote to disk."""
+    """A search engine that has indexed texts: the seconds it took and computed, and `bytes` it wrote to disk."""
 
     def __init__(self, worker: peers.Worker) -> None:
         self._worker = worker
         self.seconds: float = worker.ready["seconds"]
+        self.cpu_seconds: float = worker.ready["cpu_seconds"]
         self.bytes: int = worker.ready["bytes"]
 
     def search(self, question: str, count: int) -> tuple[list[int], float]:

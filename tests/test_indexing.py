@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from portrait import portrait
 
-from docqa import DocQA, events, files, indexing, retriever
+from docqa import DocQA, events, files, indexing, preparing, retriever
 from docqa.errors import ExtractionError
 from docqa.extract import formats
 from docqa.records import Verdict
@@ -288,6 +288,32 @@ def test_a_file_that_could_not_be_opened_is_tried_again(
     assert len(skipped(engine)) == 2
     assert engine.index().indexed == 2
     assert skipped(engine) == {}
+
+
+@pytest.mark.parametrize("inline_bytes", [0, indexing.INLINE_BYTES])
+def test_how_files_are_grouped_changes_nothing(
+    inline_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "tree"
+    for number, text in enumerate(
+        (*TEXTS, "Größe, naïve Ångström und 日本語. " * 80, "The heron ends the lease. " * 60)
+    ):
+        (tree / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        (tree / str(number % 3) / f"Über {number}.txt").write_text(text)
+    whole, parted = tmp_path / "whole.docqa", tmp_path / "parted.docqa"
+    with DocQA(whole) as engine:
+        engine.index([tree])
+    for module, name, value in (
+        (preparing, "COUNTED_CHARACTERS", 900),
+        (indexing, "CHUNK_FILES", 2),
+        (indexing, "BATCH_CHARACTERS", 1_500),
+        (indexing, "INLINE_BYTES", inline_bytes),
+    ):
+        monkeypatch.setattr(module, name, value)
+    with DocQA(parted) as engine:
+        engine.index([tree])
+    asked = ("heron lease", "grosse angstrom", "日本語", "uber river")
+    assert portrait(parted, asked) == portrait(whole, asked)
 
 
 # --- any history --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from contextlib import suppress
 
@@ -88,6 +89,15 @@ def test_postings_survive_their_bytes(lists: list[list[str]], step: int) -> None
     blocks = [data for _, data in encode(postings)]
     if blocks:
         assert plain(decode(blocks, postings.lengths)) == plain(postings)
+
+
+@given(passages, st.sampled_from([0, 300, 70_000]))
+def test_postings_survive_the_way_to_another_process(lists: list[list[str]], step: int) -> None:
+    counted = count_lists(spread(lists, step))
+    sent = pickle.loads(pickle.dumps(counted))
+    assert plain(sent) == plain(counted)
+    assert sent.lengths.tolist() == counted.lengths.tolist()
+    assert {array.dtype.name for array in (sent.counts, sent.places, sent.frequencies, sent.lengths)} == {"int32"}
 
 
 @given(passages, st.sampled_from([0, 300, 70_000]))

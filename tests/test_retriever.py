@@ -126,7 +126,7 @@ class Histories(RuleBasedStateMachine):
 class HistoriesWithTombstones(Histories):
     """The same, but tombstones stay until segments are merged, which is soon."""
 
-    patches = (("_PURGED_PASSAGES", 0), ("_PURGED_SHARE", 0.9), ("MERGE_FACTOR", 3), ("_MERGED_BYTES", 200))
+    patches = (("_PURGED_PASSAGES", 0), ("_PURGED_SHARE", 0.9), ("MERGE_FACTOR", 3), ("_MERGED_BLOCKS", 1))
 
     def __init__(self) -> None:
         super().__init__()

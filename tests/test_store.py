@@ -7,8 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from docqa.retriever import SqliteRetriever
 from docqa.store import (
     APPLICATION_ID,
     SCHEMA_VERSION,
+    NewDocument,
     RootRow,
     SkippedRow,
     Store,
@@ -41,9 +41,12 @@ def document(path: str = "/folder/a.txt", **changes: object) -> Document:
 
 def add(store: Store, path: str = "/folder/a.txt", text: str = "abc", marks: tuple[Mark, ...] = ()) -> int:
     with store.transaction():
-        number = store.add_document(document(path), pack(text), marks, [])
-        store.add_passages(number, [(0, len(text))])
-    return number
+        store.add_documents([NewDocument(document(path), (), rows(marks), pack(text), [(0, len(text))])])
+    return store.known()[path].document_id
+
+
+def rows(marks: Iterable[Mark]) -> list[tuple[str, int, str]]:
+    return [(mark.kind, mark.start, mark.value) for mark in marks]
 
 
 @pytest.fixture
@@ -152,7 +155,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
     def fail() -> None:
         with store.transaction():
-            store.add_document(document("/lost"), pack("x"), [], [])
+            store.add_documents([NewDocument(document("/lost"), (), [], pack("x"), [])])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -186,13 +189,14 @@ def test_what_was_removed_is_not_in_the_file_any_more(library: Path) -> None:
     with closing(Store.create(library)) as store:
         number = add(store, "/folder/very private name", secret)
         add(store, "/folder/other", kept)
-    traces = [zlib.compress(secret.encode(), 1), b"very private name"]
+    [packed] = pack(secret)
+    traces = [packed, b"very private name"]
     assert all(trace in library.read_bytes() for trace in traces)
     with closing(Store(library)) as store, store.transaction():
         store.remove_document(number)
     assert not Path(f"{library}-wal").exists()
     assert not any(trace in library.read_bytes() for trace in traces)
-    assert zlib.compress(kept.encode(), 1) in library.read_bytes()
+    assert pack(kept)[0] in library.read_bytes()
 
 
 # --- who may write, who may read ----------------------------------------------------------------------------
@@ -203,14 +207,15 @@ import sys
 from pathlib import Path
 from docqa.packing import pack
 from docqa.records import Document
-from docqa.store import Store
+from docqa.store import NewDocument, Store
 store = Store(Path(sys.argv[1]))
 {body}
 store.close()
 """
 WRITING = """
 with store.writing(), store.transaction():
-    store.add_document(Document("/new", "text/plain", 1, 1, "", 1, 0), pack("x"), [], [])
+    new = Document("/new", "text/plain", 1, 1, "", 1, 0)
+    store.add_documents([NewDocument(new, (), [], pack("x"), [])])
     print("ready", flush=True)
     sys.stdin.readline()
 print("done", flush=True)

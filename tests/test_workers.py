@@ -4,14 +4,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from docqa.workers import WorkerPool
 
 
-def work(item: str) -> str:
-    """What the children do; the item says what befalls them."""
+def work(items: Iterable[str]) -> list[str]:
+    """What the children do; each item says what befalls them."""
+    return [_work(item) for item in items]
+
+
+def _work(item: str) -> str:
     kind, _, argument = item.partition(" ")
     match kind:
         case "echo":
@@ -42,11 +46,11 @@ def work(item: str) -> str:
     return kind
 
 
-def note(item: str, reason: str) -> str:
-    return f"{item}: {reason}"
+def note(item: str, reason: str) -> list[str]:
+    return [f"{item}: {reason}"]
 
 
-def pool(**options: Any) -> WorkerPool[str, str]:
+def pool(**options: Any) -> WorkerPool[str, list[str]]:
     return WorkerPool(work, note, **{"workers": 2, **options})
 
 

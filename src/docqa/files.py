@@ -426,6 +426,7 @@ class _Names:
     beginnings: tuple[str, ...]
     endings: tuple[str, ...]
     in_folders: frozenset[tuple[str, str]]
+    inside: frozenset[str]
 
     @classmethod
     def of(cls, patterns: str) -> _Names:
@@ -441,16 +442,18 @@ class _Names:
                 beginnings.append(pattern[:-1])
             else:
                 whole.add(pattern)
-        return cls(frozenset(whole), tuple(beginnings), tuple(endings), frozenset(in_folders))
+        inside = frozenset(name for _, name in in_folders)
+        return cls(frozenset(whole), tuple(beginnings), tuple(endings), frozenset(in_folders), inside)
 
     def have(self, path: str) -> bool:
         """Whether the last part of a path is among the names, whatever the case of its letters."""
-        folder, _, name = path.replace(os.sep, "/").lower().rpartition("/")
+        folder, _, name = (path if os.sep == "/" else path.replace(os.sep, "/")).rpartition("/")
+        name = name.lower()
         return (
             name in self.whole
             or name.startswith(self.beginnings)
             or name.endswith(self.endings)
-            or (bool(self.in_folders) and (folder.rpartition("/")[2], name) in self.in_folders)
+            or (name in self.inside and (folder.rpartition("/")[2].lower(), name) in self.in_folders)
         )
 
 
@@ -468,7 +471,8 @@ def _read_once(path: str, max_bytes: int) -> FileContent | None:
             raise ExtractionError(_too_large(max_bytes))
         data = bytearray()
         # A file can grow past the limit, and its size can be a lie, so what is read counts as well.
-        while chunk := file.read(_CHUNK_BYTES):
+        # Asked for little more than there is: for each small file, room for a large one would be made twice.
+        while chunk := file.read(min(_CHUNK_BYTES, max(before.st_size - len(data), 0) + 1)):
             data += chunk
             if len(data) > max_bytes:
                 raise ExtractionError(_too_large(max_bytes))

@@ -17,7 +17,7 @@ from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed
 from docqa.records import IndexReport
 from docqa.retriever import Retriever, SqliteRetriever
 from docqa.roots import Plan, leave_out, note_seen
-from docqa.store import Known, SkippedRow, Store
+from docqa.store import Known, NewDocument, SkippedRow, Store
 from docqa.terms import passage_terms
 from docqa.workers import WorkerPool
 
@@ -26,11 +26,14 @@ INLINE_BYTES = 8_000_000
 # What a child process is given at a time.
 CHUNK_BYTES = 1_000_000
 CHUNK_FILES = 64
+# Files of so many bytes may be under way or prepared while a batch is written; what is unpacked may grow.
+AHEAD_BYTES = 32_000_000
+UNPACKED_FACTOR = 8
 # A page as a picture seldom takes fewer bytes than this; a file that may be full of them is worth so much at most.
 PICTURE_BYTES = 50_000
 MOST_PATIENCE = 200.0
 # One transaction's worth: large enough to make commits and the merging of segments cheap, small enough to lose little.
-BATCH_CHARACTERS = 32_000_000
+BATCH_CHARACTERS = 16_000_000
 BATCH_FILES = 5_000
 BATCH_S = 5.0
 
@@ -130,11 +133,12 @@ class _Run:
         failure = Failed(file.path, row.reason, row.size, row.mtime_ns, row.sha256, row.quarantined)
         return Task(file, earlier.sha256 if earlier is not None else None, failure)
 
-    def _write(self, batch: Sequence[Outcome]) -> list[events.IndexEvent]:
+    def _write(self, batch: Sequence[Prepared]) -> list[events.IndexEvent]:
         """Commit a batch; return what became of its files."""
         with self._store.transaction():
             retriever = SqliteRetriever(self._store)
-            written = [self._put(retriever, outcome) for outcome in batch]
+            written = [self._put(retriever, outcome) for prepared in batch for outcome in prepared.outcomes]
+            _add(self._store, retriever, batch)
             retriever.commit()
         return written
 
@@ -153,10 +157,9 @@ class _Run:
             case Moved(path, old_path):
                 _move(store, retriever, self._known.pop(old_path).document_id, outcome)
                 return events.FileMoved(path, old_path)
-            case Prepared(document, remarks):
+            case NewDocument(document, remarks):
                 if (earlier := self._known.get(document.path)) is not None:
                     _remove(store, retriever, earlier.document_id)
-                _add(store, retriever, outcome)
                 self._present.add(document.path)
                 return events.FileIndexed(document.path, document.passages, document.size, remarks)
 
@@ -219,21 +222,25 @@ class _Vanished:
         return Moved(file.path, chosen, content.size, content.mtime_ns)
 
 
-def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Outcome]:
+def _outcomes(tasks: Iterable[Task], vanished: _Vanished) -> Iterator[Prepared]:
     """Prepare files; what needs a parser is read in child processes."""
     changed: list[Task] = []
     for task in tasks:
         if (moved := vanished.reappeared(task.file)) is not None:
-            yield moved
+            yield Prepared([moved])
         else:
             changed.append(task)
     if sum(task.file.size for task in changed) <= INLINE_BYTES:
         plain = [task for task in changed if is_plain_text(task.file.path)]
         changed = [task for task in changed if not is_plain_text(task.file.path)]
-        yield from map(prepare, plain)
+        yield from map(prepare, _chunks(plain))
     if changed:
-        for outcomes in WorkerPool(prepare, failed, patience=_patience).map(_chunks(changed)):
-            yield from outcomes
+        pool = WorkerPool(prepare, failed, patience=_patience, size=_size, ahead=AHEAD_BYTES)
+        yield from pool.map(_chunks(changed))
+
+
+def _size(task: Task) -> int:
+    return task.file.size * (1 if is_plain_text(task.file.path) else UNPACKED_FACTOR)
 
 
 def _patience(task: Task) -> float:
@@ -257,25 +264,30 @@ def _chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
         yield chunk
 
 
-def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
-    """Group outcomes into transactions."""
-    batch: list[Outcome] = []
-    characters, started = 0, time.monotonic()
-    for outcome in outcomes:
-        batch.append(outcome)
-        if isinstance(outcome, Prepared):
-            characters += outcome.document.characters
+def _batches(source: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Group what was prepared into transactions."""
+    batch: list[Prepared] = []
+    characters, count, started = 0, 0, time.monotonic()
+    for prepared in source:
+        batch.append(prepared)
+        count += len(prepared.outcomes)
+        characters += sum(each.document.characters for each in prepared.outcomes if isinstance(each, NewDocument))
         late = time.monotonic() - started >= BATCH_S
-        if late or characters >= BATCH_CHARACTERS or len(batch) >= BATCH_FILES:
+        if late or characters >= BATCH_CHARACTERS or count >= BATCH_FILES:
             yield batch
-            batch, characters, started = [], 0, time.monotonic()
+            batch, characters, count, started = [], 0, 0, time.monotonic()
     if batch:
         yield batch
 
 
-def _add(store: Store, retriever: Retriever, prepared: Prepared) -> None:
-    document_id = store.add_document(prepared.document, prepared.text, prepared.marks, prepared.remarks)
-    retriever.add_postings(store.add_passages(document_id, prepared.bounds).start, prepared.postings)
+def _add(store: Store, retriever: Retriever, batch: Sequence[Prepared]) -> None:
+    """Add the new documents of a batch, with their passages in the order in which their postings were counted."""
+    first = store.add_documents(
+        [each for prepared in batch for each in prepared.outcomes if isinstance(each, NewDocument)]
+    )
+    for postings in chain.from_iterable(prepared.postings for prepared in batch):
+        retriever.add_postings(first, postings)
+        first += len(postings.lengths)
 
 
 def _move(store: Store, retriever: Retriever, document_id: int, moved: Moved) -> None:

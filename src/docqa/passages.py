@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ PASSAGE_CHARACTERS = 1_000
 OVERLAP_CHARACTERS = 200
 
 # The end of a sentence: its mark, closing quotes or brackets, white space, and no lower-case letter after it.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[^\sa-z])|\n(?=[^\S\n]*(?:[-*•|]|\d+[.)]\s))")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[^\sa-z])")
+# The end of the line before a list item or table row; a pattern of its own, because two are found faster than either.
+_LINE_END = re.compile(r"\n(?=[^\S\n]*(?:[-*•|]|\d+[.)]\s))")
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
 # Abbreviations that a capital letter or a digit commonly follows.
 _ABBREVIATION = re.compile(
@@ -42,8 +45,16 @@ def sentences(text: str) -> list[Bounds]:
 
 def paragraphs(text: str) -> list[Bounds]:
     """Bounds of the paragraphs of a text: what stands between blank lines."""
-    ends = [match.span() for match in _PARAGRAPH_END.finditer(text)]
-    return _trimmed_pieces(text, (0, len(text)), ends)
+    found: list[Bounds] = []
+    start = len(text) - len(text.lstrip())
+    for match in _PARAGRAPH_END.finditer(text, start):
+        end, following = match.span()
+        found.append((start, end if not text[end - 1].isspace() else start + len(text[start:end].rstrip())))
+        start = following
+    end = len(text.rstrip())
+    if end > start:
+        found.append((start, end))
+    return found
 
 
 def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
@@ -56,23 +67,20 @@ def cut_passages(text: str, marks: Sequence[Mark] = ()) -> list[Bounds]:
     """
     borders = sorted({mark.start for mark in marks if mark.kind in ("heading", "page")})
     passages: list[Bounds] = []
-    run: list[Bounds] = []
-    section = 0
-    for paragraph in paragraphs(text):
-        pieces = _pieces_of(text, paragraph)
-        here = bisect_right(borders, paragraph[0])
-        whole_fits = run and paragraph[1] - run[0][0] <= PASSAGE_CHARACTERS
-        if run and (here != section or not whole_fits):
-            passages.append((run[0][0], run[-1][1]))
-            run = []
+    first = last = section = 0
+    for start, end in paragraphs(text):
+        here = bisect_right(borders, start) if borders else 0
+        if last and (here != section or end - first > PASSAGE_CHARACTERS):
+            passages.append((first, last))
+            last = 0
         section = here
-        for piece in pieces:
-            if run and piece[1] - run[0][0] > PASSAGE_CHARACTERS:
-                passages.append((run[0][0], run[-1][1]))
-                run = _tail(run, piece)
-            run.append(piece)
-    if run:
-        passages.append((run[0][0], run[-1][1]))
+        if end - start > PASSAGE_CHARACTERS:
+            *whole, (first, last) = _runs(text, (start, end))
+            passages += whole
+        else:
+            first, last = first if last else start, end
+    if last:
+        passages.append((first, last))
     return passages
 
 
@@ -82,20 +90,18 @@ def line_marks(text: str, marks: Sequence[Mark], passages: Sequence[Bounds]) -> 
     With them a line is found by counting newlines inside one passage, never from the start of a document.
     """
     known = [mark for mark in marks if mark.kind == "line"]
-    starts = [mark.start for mark in known]
     added = []
-    position = line = 0
+    place, position, line = -1, 0, 0
     for start, _ in passages:
-        place = bisect_right(starts, start) - 1
-        if place < 0:
-            continue
         # Counted on from the passage before: from the mark each time, a long text would take its length squared.
-        if starts[place] >= position:
-            position, line = starts[place], int(known[place].value)
-        line += text.count("\n", position, start)
-        position = start
-        if starts[place] != start:
-            added.append(Mark("line", start, str(line)))
+        while place + 1 < len(known) and known[place + 1].start <= start:
+            place += 1
+            position, line = known[place].start, int(known[place].value)
+        if place >= 0:
+            line += text.count("\n", position, start)
+            position = start
+            if known[place].start != start:
+                added.append(Mark("line", start, str(line)))
     return added
 
 
@@ -121,19 +127,15 @@ def place(passage: Passage, position: int) -> Place:
 
 
 def _sentences_within(text: str, paragraph: Bounds) -> list[Bounds]:
-    ends = [
-        (match.end(), match.end())
-        for match in _SENTENCE_END.finditer(text, *paragraph)
-        if not _ABBREVIATION.search(text, max(paragraph[0], match.end() - 8), match.end())
-    ]
-    return _trimmed_pieces(text, paragraph, ends)
+    found = chain(_SENTENCE_END.finditer(text, *paragraph), _LINE_END.finditer(text, *paragraph))
+    ends = sorted(end for match in found if not _abbreviates(text, paragraph[0], end := match.end()))
+    pieces = (_stripped(text, start, end) for start, end in pairwise([paragraph[0], *ends, paragraph[1]]))
+    return [piece for piece in pieces if piece]
 
 
-def _trimmed_pieces(text: str, bounds: Bounds, separators: Sequence[Bounds]) -> list[Bounds]:
-    """Split bounds at separators, strip white space, and leave out what is empty."""
-    starts = [bounds[0], *(end for _, end in separators)]
-    ends = [*(start for start, _ in separators), bounds[1]]
-    return [piece for pair in zip(starts, ends, strict=True) if (piece := _stripped(text, *pair))]
+def _abbreviates(text: str, start: int, end: int) -> bool:
+    """Whether what ends there, before a line's end perhaps, is an abbreviation."""
+    return "." in text[end - 2 : end] and _ABBREVIATION.search(text, max(start, end - 8), end) is not None
 
 
 def _stripped(text: str, start: int, end: int) -> Bounds | None:
@@ -144,11 +146,16 @@ def _stripped(text: str, start: int, end: int) -> Bounds | None:
     return (start, start + length) if length else None
 
 
-def _pieces_of(text: str, paragraph: Bounds) -> list[Bounds]:
-    """Cut a paragraph into what passages are made of: one that fits a passage is never parted."""
-    if paragraph[1] - paragraph[0] <= PASSAGE_CHARACTERS:
-        return [paragraph]
-    return [piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)]
+def _runs(text: str, paragraph: Bounds) -> list[Bounds]:
+    """Cut a paragraph that is longer than a passage into runs of sentences that are not."""
+    found: list[Bounds] = []
+    run: list[Bounds] = []
+    for piece in (piece for part in _sentences_within(text, paragraph) for piece in _pieces(text, part)):
+        if run and piece[1] - run[0][0] > PASSAGE_CHARACTERS:
+            found.append((run[0][0], run[-1][1]))
+            run = _tail(run, piece)
+        run.append(piece)
+    return [*found, (run[0][0], run[-1][1])]
 
 
 def _pieces(text: str, sentence: Bounds) -> Iterator[Bounds]:

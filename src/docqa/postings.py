@@ -13,8 +13,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import NamedTuple
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ _BLOCK_BYTES = 3_900
 # Terms, entries, escaped codes, large gaps, and the bytes that each of these takes.
 _HEADER = struct.Struct("<5I")
 _LARGE_GAP = 255
-_PLACE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,20 @@ class Postings:
     places: Counts
     frequencies: Counts
     lengths: Counts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled in little space, with the terms as one string: many small ones take long to make again."""
+        arrays = (self.counts, self.places, self.frequencies, self.lengths)
+        return _unpickled, ("\n".join(self.terms), *map(_narrowed, arrays))
+
+
+def _unpickled(terms: str, *arrays: NDArray[np.integer]) -> Postings:
+    return Postings(terms.split("\n") if terms else [], *(array.astype(np.int32) for array in arrays))
+
+
+def _narrowed(numbers: Counts) -> NDArray[np.integer]:
+    """The same numbers, none of them negative, in the fewest bytes."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
 class Entries(NamedTuple):
@@ -68,18 +81,22 @@ class DamagedPostingsError(ValueError):
     """The bytes cannot have been written as postings."""
 
 
-def count(numbers: Integers, places: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
+def count(numbers: Integers | Counts, places: Integers, lengths: Counts, names: Sequence[str]) -> Postings:
     """Make postings from terms, as numbers into `names`, each with the passage that holds it."""
     # One number for each pair of term and passage, so that sorting groups by term, then passage.
-    pairs = np.sort(numbers << _PLACE_BITS | places)
+    bits = len(lengths).bit_length()
+    pairs = numbers.astype(np.int64) << bits | places
+    if len(names) << bits < 1 << 32:
+        pairs = pairs.astype(np.uint32)  # half as long to sort
+    pairs.sort()
     starts = _starts(pairs)
     pairs = pairs[starts]
-    terms = pairs >> _PLACE_BITS
+    terms = pairs >> bits
     first = _starts(terms)
     return Postings(
         [names[number] for number in terms[first].tolist()],
         np.diff(first, append=len(terms)).astype(np.int32),
-        (pairs & ((1 << _PLACE_BITS) - 1)).astype(np.int32),
+        (pairs & ((1 << bits) - 1)).astype(np.int32),
         np.diff(starts, append=len(numbers)).astype(np.int32),
         lengths,
     )
@@ -102,17 +119,20 @@ def merge(parts: Sequence[Postings], offsets: Sequence[int], lengths: Counts) ->
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     found = np.fromiter(map(numbers.__getitem__, chain.from_iterable(part.terms for part in parts)), np.int64)
-    terms = sorted(numbers)
-    rank = np.empty(len(terms), np.int64)
-    rank[np.fromiter(map(numbers.__getitem__, terms), np.int64, count=len(terms))] = np.arange(len(terms))
+    names = list(numbers)
+    by_name = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int64)
+    rank[by_name] = np.arange(len(names))
     ranks = rank[found]
-    order = np.argsort(ranks, kind="stable")
+    # A part has each term once, so with the part's number all keys differ, and any way of sorting will do.
+    owners = np.repeat(np.arange(len(parts)), [len(part.terms) for part in parts])
+    order = np.argsort(ranks * len(parts) + owners)
     counts = np.concatenate([part.counts for part in parts]).astype(np.int64)
     sources = _stretches((np.cumsum(counts) - counts)[order], counts[order])
     places = np.concatenate([part.places + np.int32(offset) for part, offset in zip(parts, offsets, strict=True)])
     return Postings(
-        terms,
-        np.bincount(ranks, weights=counts, minlength=len(terms)).astype(np.int32),
+        [names[number] for number in by_name],
+        np.bincount(ranks, weights=counts, minlength=len(names)).astype(np.int32),
         places[sources],
         np.concatenate([part.frequencies for part in parts])[sources],
         lengths,
@@ -167,51 +187,61 @@ def encode(postings: Postings) -> Iterator[tuple[str, bytes]]:
     escaped = np.flatnonzero((postings.frequencies >= CODE_FREQUENCIES - 1) | (lengths >= CODE_LENGTHS - 1))
     codes[escaped] = ESCAPE
     large = np.flatnonzero(gaps >= _LARGE_GAP)
+    sizes = np.fromiter(map(len, postings.terms), np.int64) + 3 + 3 * postings.counts
+    escaped_ends, large_ends = np.searchsorted(escaped, ends), np.searchsorted(large, ends)
+    firsts = _block_firsts(np.cumsum(sizes) + 8 * escaped_ends + 4 * large_ends)
+    starts = np.concatenate([[0], ends])[firsts]
+    # Where a term's entries end, counted from where those of its block begin.
+    inside = ends - np.repeat(starts[:-1], np.diff(firsts))
     written = _Written(
-        codes.astype("<u2"),
-        np.minimum(gaps, _LARGE_GAP).astype(np.uint8),
+        codes.astype("<u2").tobytes(),
+        np.minimum(gaps, _LARGE_GAP).astype(np.uint8).tobytes(),
+        inside.astype("<u2").tobytes(),
         np.stack([postings.frequencies[escaped], lengths[escaped]]).astype("<u4"),
         gaps[large],
-        ends,
-        np.searchsorted(escaped, ends),
-        np.searchsorted(large, ends),
     )
-    sizes = np.fromiter(map(len, postings.terms), np.int64) + 3 + 3 * postings.counts
-    totals = (np.cumsum(sizes) + 8 * written.escaped_ends + 4 * written.large_ends).tolist()
-    low, before = 0, 0
-    while low < len(totals):
+    parts = np.stack(
+        [firsts, starts, np.concatenate([[0], escaped_ends])[firsts], np.concatenate([[0], large_ends])[firsts]]
+    )
+    for low, high in pairwise(parts.T.tolist()):
+        yield postings.terms[low[0]], written.block(postings.terms[low[0] : high[0]], low, high)
+
+
+def _block_firsts(ends: Integers) -> list[int]:
+    """The numbers of the blocks' first terms, by where in the bytes of all each term ends; the number of terms last."""
+    totals = ends.tolist()
+    firsts, before = [0], 0
+    while firsts[-1] < len(totals):
+        low = firsts[-1]
         high = max(low + 1, bisect_right(totals, before + _BLOCK_BYTES, low))
-        yield postings.terms[low], written.block(postings.terms, low, high)
-        low, before = high, totals[high - 1]
+        firsts.append(high)
+        before = totals[high - 1]
+    return firsts
 
 
 class _Written(NamedTuple):
-    """Postings in the form that blocks hold, with where each term's part of it ends."""
+    """Postings in the form that blocks hold: each a stretch of these."""
 
-    codes: NDArray[np.uint16]
-    gaps: NDArray[np.uint8]
+    codes: bytes
+    gaps: bytes
+    ends: bytes
     escaped: NDArray[np.uint32]
     large: Counts
-    ends: Integers
-    escaped_ends: Integers
-    large_ends: Integers
 
-    def block(self, terms: Sequence[str], low: int, high: int) -> bytes:
-        """Write the terms from number `low` to `high` as one block."""
-        entries = _between(self.ends, low, high)
-        escaped = self.escaped[:, _between(self.escaped_ends, low, high)]
-        large = self.large[_between(self.large_ends, low, high)]
-        width = 2 if int(large.max(initial=0)) < 1 << 16 else 4
-        ends = self.ends[low:high] - entries.start
+    def block(self, terms: Sequence[str], low: Sequence[int], high: Sequence[int]) -> bytes:
+        """Write a block of some terms: the first term, entry, escaped code and large gap in it, and beyond it."""
+        entries = slice(low[1], high[1])
+        escaped, large = self.escaped[:, low[2] : high[2]], self.large[low[3] : high[3]]
+        width = 2 if not len(large) or int(large.max()) < 1 << 16 else 4
         return b"".join(
             (
-                _HEADER.pack(high - low, entries.stop - entries.start, escaped.shape[1], len(large), width),
+                _HEADER.pack(len(terms), high[1] - low[1], escaped.shape[1], len(large), width),
                 escaped.tobytes(),
-                large.astype(f"<u{width}").tobytes(),
-                self.codes[entries].tobytes(),
-                ends.astype("<u2").tobytes() if len(ends) > 1 else b"",  # a term alone ends with the entries
-                self.gaps[entries].tobytes(),
-                "\n".join(("", *terms[low:high], "")).encode(),
+                large.astype(f"<u{width}").tobytes() if len(large) else b"",
+                self.codes[2 * entries.start : 2 * entries.stop],
+                self.ends[2 * low[0] : 2 * high[0]] if len(terms) > 1 else b"",  # a term alone ends with the entries
+                self.gaps[entries],
+                "\n".join(("", *terms, "")).encode(),
             )
         )
 
@@ -337,14 +367,9 @@ def _fill(numbers: NDArray[np.int32] | Integers, places: Integers, values: NDArr
     numbers[places] = values
 
 
-def _between(ends: Integers, low: int, high: int) -> slice:
-    """Where the parts from number `low` to `high` stand, if each ends as told and begins where the last one ends."""
-    return slice(int(ends[low - 1]) if low else 0, int(ends[high - 1]))
-
-
-def _starts(numbers: Integers) -> Integers:
+def _starts(numbers: NDArray[np.integer]) -> Integers:
     """Where runs of equal numbers start."""
-    return np.flatnonzero(np.diff(numbers, prepend=-1))
+    return np.concatenate([np.ones(min(1, len(numbers)), bool), numbers[1:] != numbers[:-1]]).nonzero()[0]
 
 
 def _stretches(starts: Integers, counts: Integers) -> Integers:

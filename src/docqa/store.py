@@ -13,6 +13,8 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -192,6 +194,17 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to be added, with its packed text, its marks as kind, start and value, and its passages' bounds."""
+
+    document: Document
+    remarks: tuple[str, ...]
+    marks: Sequence[tuple[str, int, str]]
+    text: Sequence[bytes]
+    bounds: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class SkippedRow:
     """A file that is not in the library, and why.
 
@@ -322,32 +335,32 @@ class Store:
 
     # --- documents
 
-    def add_document(
-        self, document: Document, text: Sequence[bytes], marks: Iterable[Mark], remarks: Sequence[str]
-    ) -> int:
-        """Add a document with its packed text and its marks; its passages follow by `add_passages`. Return its id."""
-        document_id = self._run(
-            "INSERT INTO documents (path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            os.fsencode(document.path),
-            document.media_type,
-            document.size,
-            document.mtime_ns,
-            document.sha256,
-            document.characters,
-            document.passages,
-            json.dumps(list(remarks)),
+    def add_documents(self, documents: Sequence[NewDocument]) -> int:
+        """Add documents; return the id of the first's first passage, which those of all the passages follow."""
+        first_id, first_passage = self._next_id("documents"), self._next_id("passages")
+        ids = range(first_id, first_id + len(documents))
+        self._run_many(
+            "INSERT INTO documents (id, path, media_type, size, mtime_ns, sha256, characters, passages, remarks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (_document_row(number, new) for number, new in zip(ids, documents, strict=True)),
         )
         self._run_many(
             "INSERT INTO texts (document_id, start, data) VALUES (?, ?, ?)",
-            ((document_id, number * CHUNK_CHARACTERS, data) for number, data in enumerate(text)),
+            (
+                (number, place * CHUNK_CHARACTERS, data)
+                for number, new in zip(ids, documents, strict=True)
+                for place, data in enumerate(new.text)
+            ),
         )
         # Of two marks of a kind at one place, the later is the closer: a heading right below its parent.
+        marks = chain.from_iterable(new.marks for new in documents)
         self._run_many(
             "INSERT OR REPLACE INTO marks (document_id, kind, start, value) VALUES (?, ?, ?, ?)",
-            ((document_id, mark.kind, mark.start, mark.value) for mark in marks),
+            zip(_owners(ids, [len(new.marks) for new in documents]), *_columns(marks, 3), strict=True),
         )
-        return document_id
+        owners = _owners(ids, [len(new.bounds) for new in documents])
+        self._add_passages(first_passage, owners, chain.from_iterable(new.bounds for new in documents))
+        return first_passage
 
     def touch_document(self, document_id: int, size: int, mtime_ns: int) -> None:
         """Note a new time of change of a file whose bytes are the same."""
@@ -499,14 +512,20 @@ class Store:
 
     def add_passages(self, document_id: int, bounds: Sequence[tuple[int, int]]) -> range:
         """Add a document's passages by their bounds in its text; return their ids."""
-        # Counted from the ids ever given, so that none is given twice.
-        used = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
-        first = int(used[0][0]) + 1 if used else 1
+        first = self._next_id("passages")
+        self._add_passages(first, repeat(document_id, len(bounds)), bounds)
+        return range(first, first + len(bounds))
+
+    def _add_passages(self, first: int, owners: Iterable[int], bounds: Iterable[tuple[int, int]]) -> None:
         self._run_many(
             'INSERT INTO passages (id, document_id, start, "end") VALUES (?, ?, ?, ?)',
-            ((first + number, document_id, start, end) for number, (start, end) in enumerate(bounds)),
+            zip(count(first), owners, *_columns(bounds, 2), strict=False),
         )
-        return range(first, first + len(bounds))
+
+    def _next_id(self, table: str) -> int:
+        """Count on from the ids ever given, so that none is given twice."""
+        used = self._rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+        return int(used[0][0]) + 1 if used else 1
 
     def passage(self, passage_id: int) -> Passage:
         """Return a passage by its id, with its text, document and marks."""
@@ -643,6 +662,13 @@ class Store:
             for (data,) in self._db.execute("SELECT data FROM blocks WHERE segment_id = ? ORDER BY term", [segment_id]):
                 yield data
 
+    def take_blocks(self, segment_id: int, count: int) -> list[bytes]:
+        """Take the first blocks of a segment, by term, out of the file: what is written next has their room."""
+        rows = self._rows("SELECT term, data FROM blocks WHERE segment_id = ? ORDER BY term LIMIT ?", segment_id, count)
+        if rows:
+            self._run("DELETE FROM blocks WHERE segment_id = ? AND term <= ?", segment_id, rows[-1][0])
+        return [data for _, data in rows]
+
     # --- health
 
     def shrink(self) -> None:
@@ -754,6 +780,32 @@ class Store:
             f"{self.path} is damaged ({cause}); move it away and index your folders again, the documents themselves"
             " are untouched"
         )
+
+
+def _owners(ids: Iterable[int], counts: Iterable[int]) -> Iterable[int]:
+    """Each id as often as its count says."""
+    return chain.from_iterable(map(repeat, ids, counts))
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> Iterable[Iterable[Any]]:
+    """Part rows into columns, of which rows with more in front are made without a step of Python for each."""
+    rows = list(rows)
+    return [map(itemgetter(column), rows) for column in range(width)]
+
+
+def _document_row(number: int, new: NewDocument) -> tuple[Any, ...]:
+    document = new.document
+    return (
+        number,
+        os.fsencode(document.path),
+        document.media_type,
+        document.size,
+        document.mtime_ns,
+        document.sha256,
+        document.characters,
+        document.passages,
+        json.dumps(new.remarks),
+    )
 
 
 def _below(root: str | None) -> tuple[str, tuple[bytes, ...]]:

@@ -6,19 +6,18 @@ that only make them questions.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
-from pathlib import PurePath
 
 import numpy as np
 import Stemmer
 
 from docqa.numbering import WordTable
-from docqa.postings import Counts, Integers, Postings, count
+from docqa.postings import Postings, count
 
 # Part of a library's settings: a library analysed by other rules must be indexed again.
 ANALYSIS_VERSION = 1
@@ -30,7 +29,7 @@ _WORD = re.compile(r"[^\W_]+")
 _QUESTION_WORDS = frozenset(
     """
     a about am an and any are as at be been being but by can could d did do does doing for from had has have
-    having he her hers him his how i if in into is it its ll m may me might mine must my of on or our ours
+    having he her hers him his how i if in into is it its ll m many may me might mine much must my of on or our ours
     re s shall she should so some t than that the their theirs them then there these they this those to
     us ve was we were what whatever when where which who whom whose why will with would you your yours
     """.split()  # noqa: SIM905 (ninety quoted words would be harder to read)
@@ -48,21 +47,31 @@ def _stem(word: str) -> str:
     return str(_stemmer.stemWord(_without_accents(word)))
 
 
+# Letters and digits of ASCII in lower case; a NUL, which ends a text, stays; a space stands for all the rest. What
+# is beyond ASCII has been seen to before.
+_FOLDED = bytes(
+    code if code == 0 or code > 127 else ord(chr(code).lower()) if chr(code).isalnum() else ord(" ")
+    for code in range(256)
+)
+
+
 class _Numbers(dict[str, int]):
     """Word to the number of its stem, remembered: texts repeat their words, and stemming anew costs far more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stems: list[str] = []
-        self.table = WordTable(self.__getitem__)
+        self.table = WordTable()
         self._number_of: dict[str, int] = {}
 
-    def __missing__(self, word: str) -> int:
-        stem = str(_stemmer.stemWord(_without_accents(word)))
-        number = self[word] = self._number_of.setdefault(stem, len(self.stems))
-        if number == len(self.stems):
-            self.stems.append(stem)
-        return number
+    def of(self, words: Sequence[str]) -> list[int]:
+        """The numbers of words, with those that have not been met before."""
+        new = [word for word in words if word not in self]
+        for word, stem in zip(new, _stemmer.stemWords(list(map(_without_accents, new))), strict=True):
+            number = self[word] = self._number_of.setdefault(stem, len(self.stems))
+            if number == len(self.stems):
+                self.stems.append(stem)
+        return list(map(self.__getitem__, words))
 
 
 class _Memory(threading.local):
@@ -105,30 +114,27 @@ def passage_terms(path: str, heading: str, text: str) -> list[str]:
     return document_terms(_above(path, heading) + text)
 
 
-def passage_postings(path: str, headings: Sequence[str], text: str, bounds: Sequence[tuple[int, int]]) -> Postings:
-    """Count the terms of a document's passages, which are those of `passage_terms`."""
+def passage_postings(passages: Iterable[tuple[str, str, str]]) -> Postings:
+    """Count the terms of passages, each told by its path, heading and text; they are those of `passage_terms`."""
     numbers = _memory.numbers()
-    lead = {heading: [numbers[word] for word in words(_above(path, heading))] for heading in set(headings)}
-    above, above_lengths = _flat([lead[heading] for heading in headings])
-    within, lengths = numbers.table.number(text, bounds) or _flat(
-        [[numbers[word] for word in words(text[start:end])] for start, end in bounds]
-    )
-    places = np.arange(len(bounds))
-    return count(
-        np.concatenate([above, within]),
-        np.concatenate([np.repeat(places, above_lengths), np.repeat(places, lengths)]),
-        above_lengths + lengths,
-        numbers.stems,
-    )
+    texts = [_above(path, heading) + text for path, heading, text in passages]
+    joined = "\0".join([*texts, ""])
+    if not joined.isascii() or joined.count("\0") > len(texts):
+        joined = "\0".join([*map(_plain, texts), ""])
+    found, lengths = numbers.table.number(joined.encode().translate(_FOLDED), numbers.of)
+    return count(found, np.repeat(np.arange(len(lengths)), lengths), lengths.astype(np.int32), numbers.stems)
 
 
-def _flat(lists: Sequence[Sequence[int]]) -> tuple[Integers, Counts]:
-    """Join lists of numbers; return them with the lists' lengths."""
-    return np.fromiter(chain.from_iterable(lists), np.int64), np.fromiter(map(len, lists), np.int32, len(lists))
+def _plain(text: str) -> str:
+    """Leave of a text what makes its words, ASCII as it is; no NUL, which ends a text here."""
+    return text.replace("\0", " ") if text.isascii() else " ".join(words(text))
 
 
+@lru_cache(maxsize=1_000)
 def _above(path: str, heading: str) -> str:
-    return f"{PurePath(path).stem}\n{heading}\n"
+    name = os.path.basename(path)
+    dot = name.rfind(".")
+    return f"{name[:dot] if 0 < dot < len(name) - 1 else name}\n{heading}\n"
 
 
 def question_terms(question: str) -> list[str]:

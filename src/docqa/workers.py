@@ -12,19 +12,21 @@ import pickle
 import queue
 import select
 import signal
+import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
-from itertools import islice
 from typing import IO, Any, Generic, TypeVar
 
 try:
+    import fcntl
     import resource
-except ImportError:  # Windows has no such limits
+except ImportError:  # Windows has neither such limits nor such pipes
+    fcntl = None  # type: ignore[assignment]
     resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
@@ -33,22 +35,25 @@ R = TypeVar("R")
 TIMEOUT_S = 60.0
 CPU_S = 40.0
 MEMORY_BYTES = 4 << 30
-# Chunks under way or done but not yet taken, for each worker: enough to keep all busy, few enough to hold.
-_AHEAD = 2
+# Room for a usual result: it is read at once, where each further step would wait for whatever else Python does.
+_PIPE_BYTES = 1 << 20
+_LENGTH = struct.Struct("<Q")
 
 
 class WorkerPool(Generic[T, R]):
-    """Maps a module-level function over chunks of items in child processes, which start when needed.
+    """Maps chunks of items by a module-level function in child processes, which start when needed.
 
-    A chunk may take `timeout_s` seconds of wall-clock time, an item `cpu_s` seconds of computing and a child
-    `memory_bytes` of address space; `patience` says how many times the usual time an item is worth. A chunk
-    that exceeds a limit, or kills its child, is tried again item by item; an item that does so alone, and then
-    once more, is handed to `failed` with the reason, and its result takes the item's place.
+    The function takes the items of a chunk one by one and returns one result for all. A chunk may take `timeout_s`
+    seconds of wall-clock time, an item `cpu_s` seconds of computing and a child `memory_bytes` of address space;
+    `patience` says how many times the usual time an item is worth. A chunk that exceeds a limit, or kills its child,
+    is tried again item by item; an item that does so alone, and then once more, is handed to `failed` with the
+    reason, and its result takes the item's place. Each worker has a chunk; more are under way, or done but not yet
+    taken, while their items' `size` comes to at most `ahead`.
     """
 
     def __init__(
         self,
-        function: Callable[[T], R],
+        function: Callable[[Iterable[T]], R],
         failed: Callable[[T, str], R],
         *,
         workers: int | None = None,
@@ -56,6 +61,8 @@ class WorkerPool(Generic[T, R]):
         cpu_s: float = CPU_S,
         memory_bytes: int = MEMORY_BYTES,
         patience: Callable[[T], float] = lambda _: 1.0,
+        size: Callable[[T], float] = lambda _: 1.0,
+        ahead: float = 0.0,
     ) -> None:
         self._command = [
             *(sys.executable, "-m", "docqa.workers", function.__module__, function.__qualname__),
@@ -65,46 +72,52 @@ class WorkerPool(Generic[T, R]):
         self._timeout_s = timeout_s
         self._cpu_s = cpu_s
         self._patience = patience
-        self._workers = workers or os.cpu_count() or 1
+        self._size, self._ahead = size, ahead
+        self._workers = workers or _cores()
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         self._children: list[_Child] = []
         self._stopped = False
 
-    def map(self, chunks: Iterable[list[T]]) -> Generator[list[R]]:
-        """Yield the results of each chunk, in order, reading ahead only a little."""
-        source = iter(chunks)
+    def map(self, chunks: Iterable[list[T]]) -> Generator[R]:
+        """Yield the results of the chunks in order; of a chunk that was tried item by item, those of its items."""
+        source = ((chunk, sum(map(self._size, chunk))) for chunk in chunks)
+        waiting = next(source, None)
         with ThreadPoolExecutor(self._workers) as threads:
-            under_way: deque[Future[list[R]]] = deque()
+            under_way: deque[tuple[Future[list[R]], float]] = deque()
+            held = 0.0
             try:
-                for chunk in islice(source, self._workers * _AHEAD):
-                    under_way.append(threads.submit(self._run, chunk))
-                while under_way:
-                    yield under_way.popleft().result()
-                    for chunk in islice(source, 1):
-                        under_way.append(threads.submit(self._run, chunk))
+                while waiting is not None or under_way:
+                    while waiting is not None and (len(under_way) < self._workers or held + waiting[1] <= self._ahead):
+                        chunk, size = waiting
+                        under_way.append((threads.submit(self._run, chunk), size))
+                        held += size
+                        waiting = next(source, None)
+                    future, size = under_way.popleft()
+                    held -= size
+                    yield from future.result()
             finally:
                 # Left early, by Ctrl-C say, nobody waits for a chunk: its child goes, and with it the thread.
                 self._stopped = True
-                for future in under_way:
+                for future, _ in under_way:
                     future.cancel()
                 for child in self._children:
                     child.kill()
 
     def _run(self, chunk: list[T]) -> list[R]:
         try:
-            return self._attempt(chunk)
+            return [self._attempt(chunk)]
         except _ChildError:
             return [self._run_alone(item) for item in chunk]
 
     def _run_alone(self, item: T) -> R:
         for _ in range(2):
             try:
-                return self._attempt([item])[0]
+                return self._attempt([item])
             except _ChildError as error:
                 reason = str(error)
         return self._failed(item, reason)
 
-    def _attempt(self, chunk: list[T]) -> list[R]:
+    def _attempt(self, chunk: list[T]) -> R:
         if self._stopped:
             raise _ChildError("stopped")
         try:
@@ -114,7 +127,7 @@ class WorkerPool(Generic[T, R]):
             self._children.append(child)
         patience = [self._patience(item) for item in chunk]
         try:
-            results: list[R] = child.call(
+            result: R = child.call(
                 [(item, self._cpu_s * factor) for item, factor in zip(chunk, patience, strict=True)],
                 self._timeout_s * (1 + sum(factor - 1 for factor in patience)),
             )
@@ -122,7 +135,7 @@ class WorkerPool(Generic[T, R]):
             child.kill()
             raise
         self._idle.put(child)
-        return results
+        return result
 
 
 class _ChildError(Exception):
@@ -130,7 +143,7 @@ class _ChildError(Exception):
 
 
 class _Child:
-    """One child process; it reads pickled lists of items, each with its seconds, and writes lists of results."""
+    """One child process; it reads pickled lists of items, each with its seconds, and writes their results."""
 
     def __init__(self, command: list[str]) -> None:
         # The child finds the modules where this process does.
@@ -142,18 +155,26 @@ class _Child:
         assert self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
         self._results: IO[bytes] = self._process.stdout
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):
+                fcntl.fcntl(self._results, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
-    def call(self, chunk: list[tuple[Any, float]], timeout_s: float) -> list[Any]:
+    def call(self, chunk: list[tuple[Any, float]], timeout_s: float) -> Any:
         try:
             pickle.dump(chunk, self._requests)
             self._requests.flush()
             ready, _, _ = select.select([self._results], [], [], timeout_s)
             if not ready:
                 raise _ChildError(f"not read within {timeout_s:.0f} seconds")
-            results: list[Any] = pickle.load(self._results)  # noqa: S301 (our own child's)
+            return pickle.loads(self._read(*_LENGTH.unpack(self._read(_LENGTH.size))))  # noqa: S301 (our own child's)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise _ChildError(self._cause_of_death(chunk)) from error
-        return results
+
+    def _read(self, count: int) -> bytes:
+        data = self._results.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
 
     def _cause_of_death(self, chunk: list[tuple[Any, float]]) -> str:
         with suppress(subprocess.TimeoutExpired):
@@ -184,12 +205,23 @@ def _serve(module: str, name: str, memory_bytes: int) -> None:
             chunk = pickle.load(requests)  # noqa: S301 (our own parent's)
         except EOFError:
             return
-        done = []
-        for item, cpu_s in chunk:
-            _limit_computing(cpu_s)
-            done.append(function(item))
-        pickle.dump(done, results, protocol=pickle.HIGHEST_PROTOCOL)
+        result = pickle.dumps(function(_limited(chunk)), protocol=pickle.HIGHEST_PROTOCOL)
+        results.write(_LENGTH.pack(len(result)))
+        results.write(result)
         results.flush()
+
+
+def _limited(chunk: Iterable[tuple[Any, float]]) -> Iterator[Any]:
+    """Yield the items; the seconds of one begin when it is taken."""
+    for item, cpu_s in chunk:
+        _limit_computing(cpu_s)
+        yield item
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _limit_memory(limit_bytes: int) -> None:

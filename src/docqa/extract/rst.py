@@ -36,8 +36,8 @@ def extract(data: bytes) -> Extraction:
             tight = False
         elif not line.strip():
             tight = False
-        elif not _TARGET.match(line):
-            text = _plain(_DIRECTIVE.sub(r"\1", line, count=1)).rstrip()
+        elif ".. " not in line or not _TARGET.match(line):
+            text = _plain(_DIRECTIVE.sub(r"\1", line, count=1) if ".. " in line else line).rstrip()
             tight = draft.block(text, tight=tight, line=number) is not None or tight
     return draft.finish()
 
@@ -57,13 +57,14 @@ def _lines(lines: list[str]) -> Iterator[tuple[int, str, int | None]]:
             yield index + 1, line.rstrip(), _level(styles, (after[0], False))
             index += 2
         else:
-            if not _BORDER.fullmatch(line.rstrip()):
+            if ("=" not in line and "+" not in line) or not _BORDER.fullmatch(line.rstrip()):
                 yield index + 1, line, None
             index += 1
 
 
 def _is_adornment(line: str) -> bool:
-    return _ADORNMENT.fullmatch(line) is not None
+    # Most lines begin with a letter or a space, which is seen sooner than a pattern fails.
+    return line[:3] == 3 * line[:1] and _ADORNMENT.fullmatch(line) is not None
 
 
 def _underlines(line: str, title: str) -> bool:
@@ -77,6 +78,8 @@ def _level(styles: list[tuple[str, bool]], style: tuple[str, bool]) -> int:
 
 
 def _plain(text: str) -> str:
+    if "`" not in text and "**" not in text:
+        return text
     for pattern, replacement in _INLINE:
         text = pattern.sub(replacement, text)
     return text

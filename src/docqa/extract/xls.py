@@ -7,6 +7,7 @@ the process down, and no exception tells. So it works in a child process of its 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Any
 
@@ -27,14 +28,15 @@ def extract(data: bytes) -> Extraction:
     if data.startswith(b"PK"):
         raise ExtractionError("not an old Excel workbook; if it is a new one, name it .xlsx")
     pool = WorkerPool(read, _failed, workers=1, timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES)
-    [[outcome]] = pool.map([[data]])
+    [outcome] = pool.map([[data]])
     if isinstance(outcome, str):
         raise ExtractionError(outcome)
     return outcome
 
 
-def read(data: bytes) -> Extraction | str:
-    """Read a workbook in this process; where that fails, return the reason."""
+def read(workbooks: Iterable[bytes]) -> Extraction | str:
+    """Read the one workbook in this process; where that fails, return the reason."""
+    [data] = workbooks
     try:
         return _read(data)
     except PasswordError:
