@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W_]+")
 _QUESTION_WORDS = frozenset(
     """
     a about am an and any are as at be been being but by can could d did do does doing for from had has have
-    having he her hers him his how i if in into is it its ll m many may me might mine much must my of on or our ours
+    having he her hers him his how i if in into is it its ll m may me might mine must my of on or our ours
     re s shall she should so some t than that the their theirs them then there these they this those to
     us ve was we were what whatever when where which who whom whose why will with would you your yours
     """.split()  # noqa: SIM905 (ninety quoted words would be harder to read)
