@@ -45,6 +45,6 @@ def test_what_is_told_of_them_is_true(collections: dict[str, Collection]) -> Non
     for name, each in collections.items():
         unanswered = sum(not question.answers for question in each.questions)
         counts = (len(set(each.titles)), len(each.paragraphs), len(each.questions), unanswered)
-        row = re.search(rf"^\| `{name}\.json` \| ([\d, |]+) \|", told, re.MULTILINE)
+        row = re.search(rf"^\| `{name}\.json` \| ([\d, |]+) \| ", told, re.MULTILINE)
         assert row, name
         assert tuple(int(cell.replace(",", "")) for cell in row[1].split(" | ")) == counts, name
