@@ -35,6 +35,7 @@ class FolderTree(DirectoryTree):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,l,right", "select_cursor", "Look inside"),
         Binding("i", "screen.take", "Index it"),

@@ -131,7 +131,7 @@ class IndexingScreen(ModalScreen[bool]):
             yield Static(id="indexing-counts", markup=False)
             yield Static(id="indexing-pace", markup=False)
             yield Static(id="indexing-latest", markup=False)
-            yield RichLog(id="indexing-skipped", wrap=True, markup=False, highlight=False)
+            yield RichLog(id="indexing-skipped", classes="frame", wrap=True, markup=False, highlight=False)
         yield Keys()
 
     def on_mount(self) -> None:

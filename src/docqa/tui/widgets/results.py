@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import cleandoc
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from docqa.tui.messages import Item, ItemChosen, ItemOpened
+from docqa.tui.messages import ItemChosen, ItemOpened
+
+if TYPE_CHECKING:
+    from docqa.tui.messages import Item
 
 
 class Results(OptionList):
@@ -22,6 +25,7 @@ class Results(OptionList):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "Read"),
         Binding("j", "cursor_down", "Next", show=False),

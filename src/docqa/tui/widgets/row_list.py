@@ -32,6 +32,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("down,j", "move(1)", "Down", show=False),

@@ -16,6 +16,8 @@ from docqa.tui.widgets.text_view import TextView
 class SourcePane(Vertical):
     """Shows one source at a time."""
 
+    DEFAULT_CLASSES = "frame"
+
     def compose(self) -> ComposeResult:
         """A header above the text."""
         yield Static(id="source-header", markup=False)

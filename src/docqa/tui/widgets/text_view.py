@@ -57,8 +57,8 @@ class TextView(ScrollView, can_focus=True):
     class Moved(Message):
         """Another part of the text is in view."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (textual's name)
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (textual's name)
+        super().__init__(id=id, classes=classes)
         self.document: DocumentText | None = None
         self._rows: Rows | None = None
         self._quote: Bounds | None = None
