@@ -9,6 +9,7 @@ takes, come once that stands.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import aclosing
 from inspect import cleandoc
@@ -53,6 +54,10 @@ SEARCH_DELAY_S = 0.06
 PASSAGES = 10
 PROGRESS_CELLS = 10
 STYLES = Path(__file__).parents[1] / "styles.tcss"
+
+
+class _Superseded(Exception):
+    """Nobody waits for this answer any more."""
 
 
 class AskScreen(Screen[None]):
@@ -262,9 +267,17 @@ class AskScreen(Screen[None]):
     async def _ask(self, question: str) -> None:
         self.say("Searching…" if self.app.reader_ready else "Loading the reader…")
         self._result, effort = None, self.app.effort
+        superseded = threading.Event()
+
+        def go_on() -> None:
+            if superseded.is_set():
+                raise _Superseded
+
         try:
             self._terms = await self.app.searcher.call(lambda _: _terms(question))
-            steps = self.app.asker.stream(lambda engine: engine.ask_events(question, effort=effort, explain=True))
+            steps = self.app.asker.stream(
+                lambda engine: engine.ask_events(question, effort=effort, explain=True, before_batch=go_on)
+            )
             async with aclosing(steps):
                 async for step in steps:
                     for event in step:
@@ -273,6 +286,8 @@ class AskScreen(Screen[None]):
             self._fail(error)
         except Exception as error:  # noqa: BLE001 (whatever befalls the reader, the question must not be lost)
             self._fail(ReaderError(f"The reader failed ({type(error).__name__}: {error}); ask again"))
+        finally:
+            superseded.set()
 
     async def _take(self, event: AskEvent) -> None:
         from docqa.events import Answered, AnswersImproved, CandidatesFound

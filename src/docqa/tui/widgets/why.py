@@ -19,7 +19,7 @@ from docqa.tui.content import bar
 if TYPE_CHECKING:
     from docqa.tui.messages import Item
 
-LABEL_CELLS = 11
+LABEL_CELLS = 10
 NAME_CELLS = 18
 # What the reader gives to the passage holding none.
 NO_ANSWER = "no answer"
@@ -61,7 +61,7 @@ class WhyPanel(VerticalScroll):
         self._draw()
 
     def _draw(self) -> None:
-        cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
+        cells = max(4, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
         self.border_subtitle = "w closes"
         match self._item:
             case Answer(explanation=Explanation() as why) as answer:
