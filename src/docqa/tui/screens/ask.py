@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from docqa.tui.widgets.why import WhyPanel
 
 # Shorter than the time between two keys of a fast typist, longer than that between two of a pasted text.
-SEARCH_DELAY_S = 0.06
+SEARCH_DELAY_S = 0.02
 PASSAGES = 10
 PROGRESS_CELLS = 10
 STYLES = Path(__file__).parents[1] / "styles.tcss"
@@ -360,7 +360,7 @@ class AskScreen(Screen[None]):
 
     def say(self, status: str) -> None:
         """Write the status line; without news it tells how the reader is."""
-        self._status.update(status or self.app.reader_status)
+        self._status.update(status or self.app.reader_status, layout=False)
 
     def reader_news(self, earlier: str) -> None:
         """Show how the reader is, unless the status line says something else."""

@@ -57,8 +57,10 @@ class Results(OptionList):
         """Show items, each by its row, and choose the first."""
         self._items = items
         self.set_options(map(Option, rows))
+        # Of the first item under the cursor the list itself tells.
         self.highlighted = 0 if items else None
-        self.post_message(ItemChosen(self.chosen))
+        if not items:
+            self.post_message(ItemChosen(None))
 
     def action_cursor_up(self) -> None:
         """Go up; from the first item, to the question."""

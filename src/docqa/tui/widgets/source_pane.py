@@ -30,7 +30,7 @@ class SourcePane(Vertical):
 
     def clear(self) -> None:
         """Show that nothing is chosen."""
-        self.query_one("#source-header", Static).update("")
+        self.query_one("#source-header", Static).update("", layout=False)
         self.query_one(TextView).show(None)
         self.border_subtitle = ""
 
@@ -57,4 +57,4 @@ class SourcePane(Vertical):
 
     def _head(self, source: Source, remark: str) -> None:
         header: Content = source_header(source, remark)
-        self.query_one("#source-header", Static).update(header)
+        self.query_one("#source-header", Static).update(header, layout=False)

@@ -56,11 +56,17 @@ class WhyPanel(VerticalScroll):
         self._item, self._terms = item, terms
         self._draw()
 
+    def on_show(self) -> None:
+        """Draw what was chosen meanwhile."""
+        self._draw()
+
     def on_resize(self) -> None:
         """Draw the bars anew."""
         self._draw()
 
     def _draw(self) -> None:
+        if not self.display:
+            return
         cells = max(4, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
         self.border_subtitle = "w closes"
         match self._item:
