@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 import harness
 
+from docqa.tui import spare_keys
+
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
@@ -90,6 +92,7 @@ main([])
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
+    spare_keys()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["DOCQA_STATE"] = f"{scratch}/state"
         folder = Path(scratch)
