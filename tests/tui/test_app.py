@@ -51,6 +51,20 @@ def test_what_is_typed_before_everything_stands_is_not_lost(
     drive(sample, steps)
 
 
+def test_escape_closes_the_help_before_it_empties_the_line(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.press(*"lease", "f1")
+        await driver.until(lambda: driver.app.screen.query(HelpPanel))
+        await driver.press("escape")
+        await driver.until(lambda: not driver.app.screen.query(HelpPanel))
+        assert line.value == "lease"
+        await driver.press("escape")
+        assert line.value == ""
+
+    drive(sample, steps)
+
+
 def test_the_palette_offers_every_action(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.ask("When does the lease end?")

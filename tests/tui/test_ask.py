@@ -44,6 +44,20 @@ def test_what_is_shown_belongs_to_the_last_key(drive: Callable[..., None], sampl
     drive(sample, steps)
 
 
+def test_the_cursor_leaves_the_line_only_for_something(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.press("down", *"since:2001-01-01 ")
+        await driver.until(lambda: driver.app.screen.query("Chip"))
+        await driver.press("down", *"lease")
+        assert line.value == "since:2001-01-01 lease"
+        await driver.until(lambda: driver.results.option_count)
+        await driver.press("down")
+        assert driver.app.focused is driver.results
+
+    drive(sample, steps)
+
+
 def test_enter_brings_answers_with_their_sources(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.ask("When does the lease end?")

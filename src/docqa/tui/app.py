@@ -52,6 +52,7 @@ class DocqaApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", priority=True),
+        Binding("escape", "hide_help_panel", "Close help", show=False, priority=True),
         Binding("ctrl+l", "library", "Library", show=False),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
@@ -265,6 +266,12 @@ class DocqaApp(App[None]):
             self.action_hide_help_panel()
         else:
             self.action_show_help_panel()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape closes the help before it does what it does on the screen."""
+        if action == "hide_help_panel":
+            return bool(self.screen.query("HelpPanel"))
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action of the screen in the palette, then the application's."""

@@ -24,7 +24,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from docqa.display import counted, one_line, worth_showing
-from docqa.errors import DocqaError, ReaderError, UsageError
+from docqa.errors import DocqaError, LibraryError, ReaderError, UsageError
 from docqa.reader.choices import EFFORTS
 from docqa.tui import actions
 from docqa.tui.messages import ItemChosen, ItemOpened, LibraryChanged
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from docqa.tui.widgets.text_view import TextView
     from docqa.tui.widgets.why import WhyPanel
 
-# Shorter than the time between two keys of a fast typist, longer than that between two of a pasted text.
-SEARCH_DELAY_S = 0.02
+# Keys that came while the screen was busy are searched for as one; no typist is so fast.
+SEARCH_DELAY_S = 0.01
 PASSAGES = 10
 PROGRESS_CELLS = 10
 STYLES = Path(__file__).parents[1] / "styles.tcss"
@@ -181,7 +181,7 @@ class AskScreen(Screen[None]):
             library, count = await self.app.shelf.call(_library_and_count)
         except DocqaError as error:
             title.update("docqa")
-            self._notice.tell(str(error))
+            self._notice.tell(self._told(error))
             return
         held = f"  {one_line(library.stem)}  ·  {counted(count, 'document')}"
         title.update(Content.assemble(("docqa", "bold"), (held, "dim")))
@@ -342,7 +342,12 @@ class AskScreen(Screen[None]):
         """Tell what is the matter; the question stays where it is."""
         self.say("")
         self._results.border_subtitle = ""
-        self._notice.tell(str(error))
+        self._notice.tell(self._told(error))
+
+    def _told(self, error: DocqaError) -> str:
+        """An error's message; where there is no library, with the keys by which one is made here."""
+        missing = isinstance(error, LibraryError) and not Path(self.app.library).exists()
+        return f"{error}, or here: ctrl+l, then a" if missing else str(error)
 
     def _show(self, items: tuple[Item, ...], title: str, status: str) -> None:
         self._notice.clear()
@@ -440,6 +445,11 @@ class AskScreen(Screen[None]):
         """Go back to the line, with its text selected, so that typing replaces it."""
         self._line.focus()
         self._line.select_all()
+
+    def action_results(self) -> None:
+        """Go to what was found, if anything was."""
+        if self._furnished and self._results.items:
+            self._results.focus()
 
     def action_source(self, step: int) -> None:
         """Show another source of the same answer."""
