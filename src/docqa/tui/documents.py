@@ -41,6 +41,12 @@ class DocumentText:
     looks: Looks = field(default_factory=dict)
     tables: Sequence[Table] = ()
 
+    def remark_now(self) -> str:
+        """The remark, looked for anew: the file may have changed while its text was on the screen."""
+        from docqa import files
+
+        return self.remark or _REMARKS[files.state(self.document)]
+
     @cached_property
     def line_marks(self) -> list[Mark]:
         """The marks that tell lines of the file, by start."""

@@ -493,7 +493,7 @@ class AskScreen(Screen[None]):
 
     @property
     def _remark(self) -> str:
-        return self._source_text.remark if self._source_text else ""
+        return self._source_text.remark_now() if self._source_text else ""
 
     @work(group="person")
     async def action_history(self) -> None:

@@ -245,14 +245,14 @@ class DocumentScreen(Screen[None]):
         source, document = self._source(), self.view.document
         if source is not None and document is not None:
             line = int(self.view.line) if self.view.line else None
-            actions.tell(self.app, actions.edit(self.app, source, line, document.remark))
+            actions.tell(self.app, actions.edit(self.app, source, line, document.remark_now()))
 
     def action_view(self) -> None:
         """Open the file in the system's viewer, at the page in view."""
         source, document = self._source(), self.view.document
         if source is not None and document is not None:
             page = document.page_at(self.view.position)
-            actions.tell(self.app, actions.view(source, int(page) if page else None, document.remark))
+            actions.tell(self.app, actions.view(source, int(page) if page else None, document.remark_now()))
 
     def _source(self) -> Source | None:
         """The quote, or the beginning of the document, as a source."""
