@@ -2,8 +2,9 @@
 
 First frame: from the start of the process to the end of the first refresh, in a pseudo-terminal of 80 × 24 cells,
 beside an application of textual without any widget, in turn. Keys: from the moment a key arrives until the screen
-has been drawn anew, while questions are being read in the background, one after the other; and in the list of a
-library of many documents, page by page. Memory is the resident set of the process.
+has been drawn anew, while questions are being read in the background, one after the other; in the list of a library of
+many documents, page by page; and while that library is searched, where matches are there once they are drawn. Memory
+is the resident set of the process.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ import asyncio
 import math
 import os
 import pty
+import random
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import harness
+
+from docqa.tui import spare_keys
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -32,11 +41,14 @@ if TYPE_CHECKING:
     from docqa.engine import DocQA
     from docqa.tui.app import DocqaApp
 
+SAMPLE = harness.REPOSITORY / "data" / "library"
 DOCUMENTS = 100_000
 STARTS = 15
 KEYS = 200
 PAGES = 300
+NOTE_WORDS = 25
 SIZE = (120, 40)
+LETTERS = "boiler pressure lease rent clutch garden "
 QUESTIONS = (
     "How often should the ignition electrodes be replaced?",
     "What is the rent for the flat from March 2025?",
@@ -57,29 +69,52 @@ class Empty(App):
 Empty().run()
 """
 _DOCQA = """
-import os, sys
-from docqa.tui.app import DocqaApp
-app = DocqaApp(sys.argv[2])
-def tell():
-    os.write(int(sys.argv[1]), b"x")
-    app.exit()
-app._begin = tell
-app.run()
+import gc, os, sys
+import docqa.tui
+from docqa.cli import main
+run = docqa.tui.run
+def run_and_tell():
+    gc.disable()  # as `run` does first of all
+    from docqa.tui.app import DocqaApp
+    def tell(app):
+        os.write(int(sys.argv[1]), b"x")
+        app.exit()
+    def tell_later(app):
+        app.call_after_refresh(lambda: tell(app))
+    if sys.argv[2] == "first":
+        DocqaApp._begin = tell
+    else:
+        DocqaApp._greet, DocqaApp._load_reader = tell_later, lambda app: None
+    run()
+docqa.tui.run = run_and_tell
+main([])
 """
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:
+    spare_keys()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["DOCQA_STATE"] = f"{scratch}/state"
         folder = Path(scratch)
-        sample = _indexed(folder / "sample.docqa", [harness.REPOSITORY / "data" / "library"])
-        long = _indexed(folder / "long.docqa", [_many_files(folder / "many", arguments.documents)])
+        sample = _indexed(folder / "sample.docqa", [SAMPLE])
+        long = _long_library(arguments.keep or folder, arguments.documents)
         figures = {
             **first_frames(sample, arguments.sample or STARTS),
             **asyncio.run(while_reading(sample, arguments.sample or KEYS, arguments.reader)),
             **asyncio.run(in_a_long_library(long, arguments.sample or PAGES)),
+            **asyncio.run(searching_a_long_library(long, arguments.sample or KEYS)),
         }
     return _table(figures, arguments.documents)
+
+
+def _long_library(folder: Path, documents: int) -> Path:
+    """A library of so many short notes; the one made before, where the folder is kept."""
+    library, notes = folder / f"{documents}.docqa", folder / str(documents)
+    if not library.exists():
+        shutil.rmtree(notes, ignore_errors=True)
+        begun = _indexed(folder / "begun.docqa", [_many_files(notes, documents)])
+        begun.replace(library)
+    return library
 
 
 def _indexed(library: Path, paths: Sequence[Path]) -> Path:
@@ -91,33 +126,49 @@ def _indexed(library: Path, paths: Sequence[Path]) -> Path:
 
 
 def _many_files(folder: Path, count: int) -> Path:
+    """Write short notes whose words are as unequally common as those of a language are: by one over their rank."""
+    draw, vocabulary = random.Random(count), _words()
+    weights = list(accumulate(1 / rank for rank in range(1, len(vocabulary) + 1)))
     for number in range(count):
         place = folder / f"{number // 1000:03}"
         if number % 1000 == 0:
             place.mkdir(parents=True)
-        (place / f"note {number}.txt").write_text(f"Note {number} tells of item {number * 7919 % 10007}.\n")
+        words = " ".join(draw.choices(vocabulary, cum_weights=weights, k=NOTE_WORDS))
+        (place / f"note {number}.txt").write_text(f"{words.capitalize()}.\n", encoding="utf-8")
     return folder
+
+
+def _words() -> list[str]:
+    """The words of the sample library's plain texts, the commonest first."""
+    texts = (file.read_text(encoding="utf-8") for file in sorted(SAMPLE.rglob("*.md")) + sorted(SAMPLE.rglob("*.txt")))
+    counts = Counter(word for text in texts for word in re.findall(r"[a-z]{2,}", text.lower()))
+    return [word for word, _ in counts.most_common()]
 
 
 # --- first frame
 
 
 def first_frames(library: Path, starts: int) -> dict[str, Any]:
-    empty, docqa = [], []
-    first_frame_s(_EMPTY), first_frame_s(_DOCQA, os.fspath(library))
-    for number in range(starts):
-        pairs: list[Callable[[], None]] = [
-            lambda: empty.append(first_frame_s(_EMPTY)),
-            lambda: docqa.append(first_frame_s(_DOCQA, os.fspath(library))),
-        ]
-        for measure in pairs if number % 2 else reversed(pairs):
-            measure()
+    os.environ["DOCQA_LIBRARY"] = os.fspath(library)
+    programs = {"empty": (_EMPTY,), "docqa": (_DOCQA, "first"), "complete": (_DOCQA, "complete")}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for number in range(-1, starts):
+        for name in list(programs)[:: 1 if number % 2 else -1]:
+            taken = first_frame_s(*programs[name])
+            # The first round only warms what files and bytecode are cached in.
+            if number >= 0:
+                seconds[name].append(taken)
     return {
-        "empty_first_frame_s": median(empty),
-        "docqa_first_frame_s": median(docqa),
-        "ratio": median(docqa) / median(empty),
-        "first_frames_s": {"empty": empty, "docqa": docqa},
+        **{f"{name}_first_frame_s": median(each) for name, each in seconds.items()},
+        "ratio": _ratio(seconds["docqa"], seconds["empty"]),
+        "ratio_complete": _ratio(seconds["complete"], seconds["empty"]),
+        "first_frames_s": seconds,
     }
+
+
+def _ratio(some: Sequence[float], others: Sequence[float]) -> float:
+    """The median of each round's own ratio, for machines have faster and slower moments."""
+    return median(one / other for one, other in zip(some, others, strict=True))
 
 
 def first_frame_s(code: str, *arguments: str) -> float:
@@ -197,13 +248,12 @@ def _read(engine: DocQA, *, question: str) -> None:
 
 async def _typed_ms(app: DocqaApp, pilot: Pilot[None], keys: int) -> list[float]:
     """Type words into the line, a key at a time; passages are searched for meanwhile, as ever."""
-    letters = "boiler pressure lease rent clutch garden "
     taken = []
     for number in range(keys):
-        letter = letters[number % len(letters)]
+        letter = LETTERS[number % len(LETTERS)]
         taken.append(await _key_ms(app, "space" if letter == " " else letter, letter))
         await asyncio.sleep(0.03)
-        if number % len(letters) == len(letters) - 1:
+        if number % len(LETTERS) == len(LETTERS) - 1:
             await pilot.press("ctrl+u")
     return taken
 
@@ -212,20 +262,31 @@ async def _key_ms(app: DocqaApp, key: str, character: str | None = None) -> floa
     """Milliseconds from a key's arrival until the screen has been drawn with what it brought about."""
     from textual import events
 
-    drawn = asyncio.Event()
-    started = time.perf_counter()
-    assert app.focused is not None
-    app.post_message(events.Key(key, character))
-    # The key goes from the application to the screen to the widget; this goes the same way behind it.
-    app.call_next(lambda: app.screen.call_next(lambda: _after(app, drawn)))
-    await asyncio.wait_for(drawn.wait(), 30)
-    return 1000 * (time.perf_counter() - started)
+    with _drawing(app) as drawn:
+        started = time.perf_counter()
+        app.post_message(events.Key(key, character))
+        await asyncio.wait_for(drawn.wait(), 30)
+        return 1000 * (time.perf_counter() - started)
 
 
-def _after(app: DocqaApp, drawn: asyncio.Event) -> None:
-    focused = app.focused
-    assert focused is not None
-    focused.call_next(lambda: app.screen.call_after_refresh(drawn.set))
+@contextmanager
+def _drawing(app: DocqaApp) -> Iterator[asyncio.Event]:
+    """An event that is set when the screen is drawn next; nothing but the key may cause that, so no cursor blinks."""
+    from textual.widgets import Input
+
+    for line in app.screen.query(Input):
+        line.cursor_blink = False
+    drawn, display = asyncio.Event(), app._display
+
+    def display_and_tell(*arguments: Any) -> None:
+        display(*arguments)
+        drawn.set()
+
+    app._display = display_and_tell  # type: ignore[method-assign, assignment]
+    try:
+        yield drawn
+    finally:
+        app._display = display  # type: ignore[method-assign]
 
 
 async def in_a_long_library(library: Path, pages: int) -> dict[str, Any]:
@@ -257,6 +318,52 @@ async def in_a_long_library(library: Path, pages: int) -> dict[str, Any]:
             **_summary("filter_key", filtered),
             "memory_with_library_mb": _resident_mb(),
         }
+
+
+async def searching_a_long_library(library: Path, keys: int) -> dict[str, Any]:
+    """Milliseconds, while one types, until a key is on the screen, and until the passages are that belong to it."""
+    from docqa.tui.app import DocqaApp
+
+    app = DocqaApp(library)
+    async with app.run_test(size=SIZE) as pilot:
+        await _until(lambda: app.library and app.reader_status != "Loading the reader…")
+        passages = await app.shelf.call(lambda engine: engine.status(check=False).passages)
+        await pilot.press("ctrl+u")
+        typed = await _typed_ms(app, pilot, keys)
+        await pilot.press("ctrl+u")
+        found = []
+        for number in range(keys):
+            letter = LETTERS[number % len(LETTERS)]
+            found.append(await _matches_ms(app, letter))
+            if number % len(LETTERS) == len(LETTERS) - 1:
+                await pilot.press("ctrl+u")
+        return {
+            "passages_searched": passages,
+            **_summary("key_while_searching", typed),
+            **_summary("matches", found),
+            "memory_with_long_library_mb": _resident_mb(),
+        }
+
+
+async def _matches_ms(app: DocqaApp, letter: str) -> float:
+    """Milliseconds from a key's arrival until the passages that match with it are on the screen."""
+    from textual import events
+
+    screen, shown = app.ask_screen, asyncio.Event()
+    show = screen._show
+
+    def show_and_tell(*arguments: Any) -> None:
+        show(*arguments)
+        shown.set()
+
+    screen._show = show_and_tell  # type: ignore[method-assign, assignment]
+    started = time.perf_counter()
+    app.post_message(events.Key("space" if letter == " " else letter, letter))
+    await asyncio.wait_for(shown.wait(), 30)
+    screen._show = show  # type: ignore[method-assign]
+    with _drawing(app) as drawn:
+        await asyncio.wait_for(drawn.wait(), 30)
+        return 1000 * (time.perf_counter() - started)
 
 
 async def _until(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -299,11 +406,19 @@ def _table(figures: dict[str, Any], documents: int) -> harness.Table:
         ("first frame, an empty application of textual, s", f"{figures['empty_first_frame_s']:.3f}", ""),
         ("first frame, docqa, s", f"{figures['docqa_first_frame_s']:.3f}", ""),
         ("ratio", f"{figures['ratio']:.2f}", f"at most {ratio}"),
+        ("until all panels stand, docqa, s", f"{figures['complete_first_frame_s']:.3f}", ""),
+        ("ratio", f"{figures['ratio_complete']:.2f}", ""),
         ("key to screen at rest, ms", spread("key_at_rest"), key),
         ("key to screen while the reader reads, ms", spread("key_while_reading"), key),
         (f"list of {figures['documents_listed']:,} documents to screen, ms", f"{figures['listed_ms']:.0f}", ""),
         (f"page up or down in {documents:,} documents, ms", spread("page"), key),
         (f"key in the filter over {documents:,} documents, ms", spread("filter_key"), key),
+        (
+            f"key to screen while {figures['passages_searched']:,} passages are searched, ms",
+            spread("key_while_searching"),
+            key,
+        ),
+        (f"key to matches on screen, {figures['passages_searched']:,} passages, ms", spread("matches"), key),
         ("memory with the reader loaded, MB", f"{figures['memory_with_reader_mb']:.0f}", ""),
         ("memory after reading, MB", f"{figures['memory_after_reading_mb']:.0f}", ""),
         ("memory with the long library too, MB", f"{figures['memory_with_library_mb']:.0f}", ""),
@@ -314,4 +429,5 @@ def _table(figures: dict[str, Any], documents: int) -> harness.Table:
 if __name__ == "__main__":
     parser = harness.options(__doc__)
     parser.add_argument("--documents", type=int, default=DOCUMENTS, metavar="N", help="in the long library (100,000)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the long library here, or use the one kept")
     harness.run(benchmark, parser)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict
@@ -50,6 +50,7 @@ class AskOptions(TypedDict, total=False):
     `filters` say which documents may answer. An answer counts from a confidence on: `min_confidence`, or the
     one from which on answers were right at least a share `min_precision` of the time in calibration; by
     default the one the reader's ranking advises. With `explain` every answer says why it stands where it does.
+    `before_batch` is called before each of the reader's passes; what it raises ends the question.
     """
 
     top: int
@@ -61,6 +62,7 @@ class AskOptions(TypedDict, total=False):
     min_confidence: float | None
     min_precision: float | None
     explain: bool
+    before_batch: Callable[[], None] | None
 
 
 class Library(Protocol):
@@ -103,7 +105,7 @@ def ask_events(library: Library, question: str, options: AskOptions) -> Generato
         texts = [each.passage.text for each in candidates]
         plan = _plan_within(reader, parsed.text, texts, effort, within_ms - 1000 * (retrieved - started))
     deadline = math.inf if within_ms is None else reading_started + within_ms / 1000 - (retrieved - started)
-    reading = _Reading(reader, parsed, candidates, ranking, plan, deadline)
+    reading = _Reading(reader, parsed, candidates, ranking, plan, deadline, options.get("before_batch"))
     for proposals in reading.rounds():
         if not reading.finished or plan.stages == 2:
             so_far = rank(proposals, ranking, top)
@@ -221,6 +223,7 @@ class _Reading:
     ranking: Ranking
     plan: _Plan
     deadline: float
+    before_batch: Callable[[], None] | None = None
     spans: list[tuple[Span, ...]] = field(default_factory=list)
     tokens: dict[int, int] = field(default_factory=dict)
     read_by: dict[int, LengthConfiguration | None] = field(default_factory=dict)
@@ -241,7 +244,7 @@ class _Reading:
     def _read(self, places: Sequence[int], lengths: LengthConfiguration | None) -> None:
         """Read these candidates, for the first time or again."""
         texts = [self.candidates[place].passage.text for place in places]
-        reading = self.reader.read(self.question.text, texts, lengths=lengths)
+        reading = self.reader.read(self.question.text, texts, lengths=lengths, before_batch=self.before_batch)
         self.question_shortened = reading.question_shortened
         self.reread.update(place for place in places if place in self.read_by)
         for place, found, tokens in zip(places, reading.spans, reading.tokens, strict=True):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from docqa.records import Answer
+if TYPE_CHECKING:
+    from docqa.records import Answer
 
 # C0 and C1 controls, direction marks and overrides, line and paragraph separators, byte-order mark, surrogates
 # (undecodable bytes of a file name).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -99,6 +98,8 @@ class History:
                 yield asked
 
     def _write(self, entries: Iterable[Asked]) -> None:
+        import secrets
+
         draft = self.file.with_name(f".{self.file.name}.{secrets.token_hex(8)}.tmp")
         try:
             with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as stream:

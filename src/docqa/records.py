@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from docqa.reader.lengths import Effort
+from docqa.reader.choices import Effort
 
 MarkKind = Literal["page", "line", "heading", "cell"]
 FileState = Literal["unchanged", "changed", "gone"]

@@ -375,6 +375,30 @@ def test_the_viewer_opens_at_the_page(
     drive(sample, steps)
 
 
+def test_a_file_that_changed_while_it_was_shown_is_told_when_opened(
+    drive: Callable[..., None], indexed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = indexed(a__txt="The lease ends in June.\n")
+    monkeypatch.setattr("docqa.desktop.subprocess.Popen", lambda *_, **__: None)
+    viewer = tmp_path / "bin" / "xdg-open"
+    viewer.parent.mkdir()
+    viewer.write_text("#!/bin/sh\n")
+    viewer.chmod(0o755)
+    monkeypatch.setenv("PATH", str(viewer.parent))
+    monkeypatch.setenv("DISPLAY", ":9")
+
+    async def steps(driver: Driver) -> None:
+        await driver.ask(QUESTION)
+        await driver.until(lambda: driver.view.document)
+        await driver.press("o")
+        (tmp_path / "documents" / "a.txt").write_text("The lease ends in July.\n")
+        await driver.press("o")
+        note = "; note: file changed since it was indexed"
+        assert [f"Opened in xdg-open{end}" in told(driver) for end in ("", note)] == [True, True]
+
+    drive(library, steps)
+
+
 def test_an_editor_that_fails_is_told(
     drive: Callable[..., None], indexed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,20 +9,60 @@ import pytest
 from textual.command import CommandPalette
 from textual.widgets import HelpPanel, OptionList
 
+from docqa.tui.app import DocqaApp
 from docqa.tui.screens.document import DocumentScreen
 from docqa.tui.screens.library import LibraryScreen
+from docqa.tui.widgets.question import QuestionInput
+from docqa.tui.widgets.results import Results
 
 if TYPE_CHECKING:
     from tests.tui.conftest import Driver
 
 
-def test_the_first_frame_waits_for_no_library_and_no_model(python: str) -> None:
-    code = (
-        "import sys, docqa.tui.app;"
-        "print({'torch', 'numpy', 'sqlite3', 'docqa.engine', 'docqa.reader.reader'} & sys.modules.keys())"
-    )
+def test_the_first_frame_waits_for_no_library_no_model_and_no_panel(python: str) -> None:
+    code = """
+import asyncio, sys
+from docqa.tui.app import DocqaApp
+late = {'torch', 'numpy', 'sqlite3', 'markdown_it', 'click', 'docqa.engine', 'docqa.records', 'docqa.reader.reader'}
+late |= {'docqa.tui.widgets.results', 'docqa.tui.widgets.text_view'}
+async def first_frame():
+    app = DocqaApp()
+    app._begin = lambda: None
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        print(late & sys.modules.keys(), 'sk your documents' in app.export_screenshot().replace('&#160;', ' '))
+asyncio.run(first_frame())
+"""
     done = subprocess.run([python, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "set()", done.stderr
+    assert done.stdout.strip() == "set() True", done.stderr
+
+
+def test_what_is_typed_before_everything_stands_is_not_lost(
+    drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DocqaApp, "_begin", lambda _: None)
+
+    async def steps(driver: Driver) -> None:
+        assert not driver.ask_screen.query(Results)
+        await driver.press("ctrl+t", *"lease", "enter")
+        await driver.until(lambda: driver.ask_screen.query(Results) and driver.title == "Answers")
+        assert driver.ask_screen.query_one(QuestionInput).value == "lease"
+
+    drive(sample, steps)
+
+
+def test_escape_closes_the_help_before_it_empties_the_line(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.press(*"lease", "f1")
+        await driver.until(lambda: driver.app.screen.query(HelpPanel))
+        await driver.press("escape")
+        await driver.until(lambda: not driver.app.screen.query(HelpPanel))
+        assert line.value == "lease"
+        await driver.press("escape")
+        assert line.value == ""
+
+    drive(sample, steps)
 
 
 def test_the_palette_offers_every_action(drive: Callable[..., None], sample: Path) -> None:

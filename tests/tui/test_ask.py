@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Static
 
+from docqa.reader.reader import Reader
 from docqa.records import Answer, Match
 from docqa.tui.widgets.question import QuestionInput
 from docqa.tui.widgets.source_pane import SourcePane
@@ -39,6 +40,20 @@ def test_what_is_shown_belongs_to_the_last_key(drive: Callable[..., None], sampl
         assert "clutch" in driver.results.chosen.source.context.lower()
         await driver.press("ctrl+u")
         await driver.until(lambda: not driver.results.option_count)
+
+    drive(sample, steps)
+
+
+def test_the_cursor_leaves_the_line_only_for_something(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.press("down", *"since:2001-01-01 ")
+        await driver.until(lambda: driver.app.screen.query("Chip"))
+        await driver.press("down", *"lease")
+        assert line.value == "since:2001-01-01 lease"
+        await driver.until(lambda: driver.results.option_count)
+        await driver.press("down")
+        assert driver.app.focused is driver.results
 
     drive(sample, steps)
 
@@ -113,8 +128,6 @@ class SlowReading:
     """Reading that waits, question by question, until it is let go."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
-        from docqa.reader.reader import Reader
-
         self.reading, self.go_on = threading.Event(), threading.Event()
         self.read: list[str] = []
         plain = Reader.read
@@ -151,6 +164,36 @@ def test_a_new_question_wins_over_the_one_being_read(
         assert driver.title == "Answers"
 
     drive(sample, steps)
+
+
+def test_what_nobody_waits_for_is_read_no_further_than_the_batch_in_hand(
+    drive: Callable[..., None], indexed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Notes of six lengths, each of which makes a batch of its own; the first two rounds hold three notes each.
+    library = indexed(**{f"{number}__txt": f"boiler {'water ' * 40 * number}\n" for number in range(1, 7)})
+    reading, go_on, batches, ended = threading.Event(), threading.Event(), [], threading.Event()
+    compute = Reader._logits
+
+    def slow(reader: Reader, batch: Any, lengths: Any) -> Any:
+        batches.append(batch)
+        reading.set()
+        go_on.wait(20)
+        return compute(reader, batch, lengths)
+
+    async def steps(driver: Driver) -> None:
+        await driver.until(lambda: driver.app.reader_ready)
+        monkeypatch.setattr(Reader, "_logits", slow)
+        await driver.type("boiler")
+        await driver.press("enter")
+        await driver.until(reading.is_set)
+        await driver.press("s")
+        await driver.until(lambda: not driver.ask_screen._asking)
+        go_on.set()
+        await driver.app.asker.call(lambda _: ended.set())
+        assert ended.is_set()
+        assert len(batches) == 1
+
+    drive(library, steps)
 
 
 def test_typing_on_drops_what_is_being_read(
@@ -269,8 +312,6 @@ def test_a_file_that_changed_or_went_is_said_beside_the_quote(
 def test_a_reader_that_fails_is_told_and_can_be_asked_again(
     drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from docqa.reader.reader import Reader
-
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of [/memory]")
 

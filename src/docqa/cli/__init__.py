@@ -22,17 +22,34 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def is_interactive() -> bool:
+    """Whether there is somebody to open the application for."""
+    # In a browser's page there is no terminal, and textual says so to the application.
+    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
+        return True
+    # The application draws on standard error.
+    terminals = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return terminals and os.environ.get("TERM") != "dumb"
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit; the one place where errors become messages and exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no more than ASCII gets escapes instead of an error.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if not (sys.argv[1:] if arguments is None else arguments) and is_interactive():
+        # There is nothing to parse, and what parses takes half as long to import as the application.
+        from docqa.tui import run
+
+        run()
+        sys.exit(Exit.ANSWERED)
+
     import click
 
     from docqa.cli.commands import docqa
     from docqa.display import printable
 
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no more than ASCII gets escapes instead of an error.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="replace")
     try:

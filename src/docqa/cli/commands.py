@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from docqa.cli import Exit, render
+from docqa.cli import Exit, is_interactive, render
 from docqa.cli.formats import formats
 from docqa.cli.gold import calibrate, eval_, gold
 from docqa.cli.options import (
@@ -49,7 +48,7 @@ def docqa(context: click.Context, library: str | None) -> None:
     On a terminal, docqa alone opens the application.
     """
     if context.invoked_subcommand is None:
-        if _is_interactive():
+        if is_interactive():
             _open_application(library)
         else:
             click.echo(context.get_help())
@@ -250,18 +249,9 @@ def rm(context: click.Context, paths: tuple[str, ...], library: str | None, as_j
 @click.pass_context
 def tui(context: click.Context, library: str | None, reader: str | None) -> None:
     """Open the application: ask, read on, and look after the library in the terminal."""
-    if not _is_interactive():
+    if not is_interactive():
         raise click.UsageError("the application needs a terminal; docqa ask answers without one")
     _open_application(library or context.find_root().params.get("library"), reader)
-
-
-def _is_interactive() -> bool:
-    # In a browser's page there is no terminal, and textual says so to the application.
-    if os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:"):
-        return True
-    # The application draws on standard error.
-    terminals = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    return terminals and os.environ.get("TERM") != "dumb"
 
 
 def _open_application(library: str | None, reader: str | None = None) -> None:

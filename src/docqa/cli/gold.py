@@ -11,7 +11,7 @@ import click
 from docqa.cli import render
 from docqa.cli.options import as_json_text, engine_for, option_json, option_library, option_reader, options_machine
 from docqa.errors import UsageError
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
+from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS, Effort
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from docqa.cli import render
-from docqa.reader.choices import DEVICES, PRECISIONS, Device, Precision
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
+from docqa.reader.choices import DEFAULT_EFFORT, DEVICES, EFFORTS, PRECISIONS, Device, Precision
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
-from docqa.reader.lengths import EFFORTS
+from docqa.reader.choices import EFFORTS
 from docqa.records import (
     Answer,
     Document,

@@ -11,15 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from docqa.errors import ReaderError
-
-Effort = Literal["fast", "balanced", "thorough"]
-"""How hard the reader tries: the dial between how long an answer takes and how often it is right."""
-
-EFFORTS: tuple[Effort, ...] = get_args(Effort)
-DEFAULT_EFFORT: Effort = "balanced"
+from docqa.reader.choices import DEFAULT_EFFORT as DEFAULT_EFFORT
+from docqa.reader.choices import EFFORTS as EFFORTS
+from docqa.reader.choices import Effort as Effort
 
 # How much F1, as a share, a configuration may cost where so much effort was asked for, and how many passages are read.
 _AFFORDABLE_F1: Mapping[Effort, float] = {"fast": 0.03, "balanced": 0.01, "thorough": 0.0}

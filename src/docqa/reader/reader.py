@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -87,17 +87,21 @@ class Reader:
         *,
         lengths: LengthConfiguration | None = None,
         spans: int = 10,
+        before_batch: Callable[[], None] | None = None,
     ) -> Reading:
         """Find up to `spans` spans in each passage that may answer the question.
 
         `lengths` is the share of tokens that each layer keeps, None for all of them. A question of more
-        than 64 tokens is shortened, which the result tells. ReaderError if there is too little memory even
+        than 64 tokens is shortened, which the result tells. `before_batch` is called before each pass through
+        the model; what it raises ends the reading. ReaderError if there is too little memory even
         for one window at a time.
         """
         cut, shortened = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         found: list[dict[tuple[int, int], Span]] = [{} for _ in passages]
         tokens, best = [0] * len(passages), [-math.inf] * len(passages)
         for batch in _batches(cut, BATCH_WINDOWS[self.device]):
+            if before_batch is not None:
+                before_batch()
             for window, logits in self._in_memory(batch, lengths):
                 of_window = windows.best_spans(window, logits, spans)
                 if of_window and of_window[0].logit > best[window.passage]:

@@ -6,14 +6,16 @@ import asyncio
 import os
 import subprocess
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import App, SuspendNotSupported
-from textual.notifications import SeverityLevel
 
-from docqa import desktop
-from docqa.citing import citation
 from docqa.display import one_line, printable
-from docqa.records import Source
+
+if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
+    from docqa.records import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,18 @@ def tell(app: App[None], outcome: Outcome | None) -> None:
         app.notify(one_line(outcome.message), severity=outcome.severity, markup=False)
 
 
-def copy_quote(app: App[None], text: str) -> None:
+def copy_quote(app: App[None], source: Source) -> None:
     """Copy a quote, made printable: what is pasted into a terminal must not be able to command it."""
-    _copy(app, printable(text), "Quote")
+    from docqa.citing import quoted
+
+    _copy(app, printable(quoted(source)), "Quote")
 
 
-def copy_citation(app: App[None], text: str, source: Source) -> None:
+def copy_citation(app: App[None], source: Source) -> None:
     """Copy a quote with its source."""
-    _copy(app, citation(text, source), "Citation")
+    from docqa.citing import citation, quoted
+
+    _copy(app, citation(quoted(source), source), "Citation")
 
 
 def _copy(app: App[None], text: str, what: str) -> None:
@@ -47,6 +53,8 @@ def _copy(app: App[None], text: str, what: str) -> None:
 
 
 async def _copy_natively(app: App[None], text: str, what: str) -> None:
+    from docqa import desktop
+
     taken = await asyncio.to_thread(desktop.copy, text)
     how = "" if taken else " through the terminal; nothing arrives where it does not pass it on (OSC 52)"
     tell(app, Outcome(f"{what} copied{how}"))
@@ -54,6 +62,8 @@ async def _copy_natively(app: App[None], text: str, what: str) -> None:
 
 def edit(app: App[None], source: Source, line: int | None, remark: str) -> Outcome | None:
     """Open a source's file in the person's editor at a line; None if there is nothing to tell afterwards."""
+    from docqa import desktop
+
     if not os.path.isfile(source.path):
         return _gone(source)
     if line is None:
@@ -75,6 +85,8 @@ def edit(app: App[None], source: Source, line: int | None, remark: str) -> Outco
 
 def view(source: Source, page: int | None, remark: str) -> Outcome:
     """Open a source's file in the system's viewer, at a page where it can."""
+    from docqa import desktop
+
     if not os.path.isfile(source.path):
         return _gone(source)
     command = desktop.view_command(source.path, page)

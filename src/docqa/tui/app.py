@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,9 +19,7 @@ from textual.screen import Screen
 
 from docqa.display import one_line
 from docqa.errors import DocqaError
-from docqa.history import Asked, History
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS, Effort
-from docqa.records import Result
+from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS, Effort
 from docqa.tui import preferences
 from docqa.tui.actions import Outcome, tell
 from docqa.tui.ascii import AsciiFilter, speaks_unicode
@@ -28,12 +27,13 @@ from docqa.tui.engine_thread import EngineThread, PathLike
 from docqa.tui.messages import LibraryChanged
 from docqa.tui.screens.ask import AskScreen
 from docqa.tui.themes import DARK, THEMES
-from docqa.tui.verdicts import Judgement
-from docqa.tui.widgets.question import QuestionInput
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
+    from docqa.history import Asked, History
     from docqa.reader.reader import Precision
+    from docqa.records import Result
+    from docqa.tui.verdicts import Judgement
 
 SAMPLE_LIBRARY = "sample.docqa"
 
@@ -47,11 +47,12 @@ class DocqaApp(App[None]):
 
     TITLE = "docqa"
     NOTIFICATION_TIMEOUT = 3
-    CSS_PATH = "styles.tcss"
+    CSS_PATH = "first.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (textual's own declaration)
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", priority=True),
+        Binding("escape", "hide_help_panel", "Close help", show=False, priority=True),
         Binding("ctrl+l", "library", "Library", show=False),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
@@ -70,8 +71,6 @@ class DocqaApp(App[None]):
         chosen = preferences.load()
         self.theme = chosen.theme if chosen.theme in self.available_themes else DARK.name
         self.effort: Effort = next((each for each in EFFORTS if each == chosen.effort), DEFAULT_EFFORT)
-        self.history = History()
-        self.judgement = Judgement()
         self.session: list[Result] = []
         self.library = ""
         self._line_filters = [] if speaks_unicode() else [AsciiFilter()]
@@ -88,6 +87,20 @@ class DocqaApp(App[None]):
     def engines(self) -> tuple[EngineThread, ...]:
         """All four."""
         return self.searcher, self.asker, self.shelf, self.writer
+
+    @cached_property
+    def history(self) -> History:
+        """What was asked before."""
+        from docqa.history import History
+
+        return History()
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """What the person said of answers."""
+        from docqa.tui.verdicts import Judgement
+
+        return Judgement()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, and one for a terminal that knows no more than ASCII."""
@@ -114,7 +127,9 @@ class DocqaApp(App[None]):
         for engine in self.engines:
             engine.close()
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        await self.ask_screen.furnish()
+        gc.enable()  # which `docqa.tui.run` has disabled
         self._greet()
         self._load_reader()
         if self._line_filters:
@@ -139,9 +154,7 @@ class DocqaApp(App[None]):
         """Bring earlier questions back; the last one into the line."""
         entries = await asyncio.to_thread(self.history.entries)
         mine = [asked.question for asked in reversed(entries) if asked.library == self.library]
-        self.ask_screen.query_one(QuestionInput).recall(mine)
-        if mine:
-            self.ask_screen.restore(mine[-1])
+        self.ask_screen.recall(mine)
 
     @work(exclusive=True, group="reader")
     async def _load_reader(self) -> None:
@@ -162,6 +175,8 @@ class DocqaApp(App[None]):
 
     def keep(self, result: Result) -> None:
         """Keep a result for this session's export, and its question for the sessions to come."""
+        from docqa.history import Asked
+
         self.session.append(result)
         best = result.answers[0] if result.answers else None
         self._write_history(
@@ -252,6 +267,12 @@ class DocqaApp(App[None]):
         else:
             self.action_show_help_panel()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape closes the help before it does what it does on the screen."""
+        if action == "hide_help_panel":
+            return bool(self.screen.query("HelpPanel"))
+        return super().check_action(action, parameters)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action of the screen in the palette, then the application's."""
         actions = {binding.action: binding for binding in Binding.make_bindings(type(screen).BINDINGS)}
@@ -274,7 +295,7 @@ class DocqaApp(App[None]):
 def _is_empty(engine: DocQA) -> bool:
     """Whether there is nothing to ask yet; a library that cannot be read is not empty."""
     try:
-        return not engine.library.exists() or not engine.documents()
+        return not engine.library.exists() or not engine.status(check=False).documents
     except DocqaError:
         return False
 

@@ -67,13 +67,13 @@ def brief_place(source: Source) -> str:
 
 
 def source_header(source: Source, remark: str) -> Content:
-    """A source's file name, page or line, what is the matter with the file; and the path of its headings."""
+    """A source's file name, page or line; what is the matter with the file, and the path of its headings."""
     where = page_or_line(source)
     return Content.assemble(
         (one_line(Path(source.path).name), "bold"),
         (f"  {where}" if where else "", QUIET),
-        (f"  {remark}" if remark else "", "$text-warning"),
         "\n",
+        (f"{remark}  " if remark else "", "$text-warning"),
         (one_line(source.heading) if source.heading else folder(source.path), QUIET),
     )
 

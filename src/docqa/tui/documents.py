@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from docqa.records import Document, FileState, Mark, Source
-from docqa.tui.looks import MARKDOWN, Looks, looks
+from docqa.tui.looks import MARKDOWN, Looks, markup
+from docqa.tui.tables import Table
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
@@ -37,6 +39,13 @@ class DocumentText:
     marks: tuple[Mark, ...]
     remark: str
     looks: Looks = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+
+    def remark_now(self) -> str:
+        """The remark, looked for anew: the file may have changed while its text was on the screen."""
+        from docqa import files
+
+        return self.remark or _REMARKS[files.state(self.document)]
 
     @cached_property
     def line_marks(self) -> list[Mark]:
@@ -82,8 +91,10 @@ def _load(engine: DocQA, path: str, start: int, end: int) -> DocumentText:
     text = whole_text = found.text
     if document.media_type == MARKDOWN and len(text) < document.characters:
         whole_text = engine.text(path)
-    seen = looks(document, text, start, found.marks, whole_text)
-    return DocumentText(document, text, start, found.marks, _REMARKS[files.state(document)], seen)
+    seen = markup(document, text, start, found.marks, whole_text)
+    return DocumentText(
+        document, text, start, found.marks, _REMARKS[files.state(document)], seen.looks, tuple(seen.tables)
+    )
 
 
 def _without_torn_lines(found: DocumentText, source: Source) -> DocumentText:

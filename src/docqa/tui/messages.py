@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from docqa.records import Answer, Match
+if TYPE_CHECKING:
+    from docqa.records import Answer, Match
 
-Item = Answer | Match
+    Item = Answer | Match
 
 
 @dataclass

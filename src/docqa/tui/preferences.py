@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +34,8 @@ def load() -> Preferences:
 
 def save(preferences: Preferences) -> None:
     """Keep what was chosen; where that cannot be written, it holds for this session only."""
+    import secrets
+
     file = _file()
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}.tmp")
     try:

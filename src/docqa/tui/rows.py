@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.cells import cell_len, get_character_cell_size
 
 from docqa.display import printable
 
 TAB = "    "
+
+Piece = tuple[str, int, int]
+"""What is drawn before a stretch of the text, and the bounds of that."""
 
 # Characters that may take another width than one cell. To suspect one wrongly costs time, nothing else.
 _UNEVEN = re.compile(
@@ -25,12 +28,14 @@ class Rows:
     """Where the rows of a text start, and where its lines do, in characters.
 
     A row is what fits the width: a line, or a piece of one that is longer, cut at a space where there is one.
+    The rows that are drawn otherwise, those of tables, are put together from `pieces`; all of a line's start with it.
     """
 
     text: str
     width: int
     starts: array[int]
     line_starts: array[int]
+    pieces: Mapping[int, Sequence[Piece]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -43,7 +48,11 @@ class Rows:
 
     def row_at(self, position: int) -> int:
         """The row that holds a character of the text."""
-        return max(0, bisect_right(self.starts, position) - 1)
+        row = max(0, bisect_right(self.starts, position) - 1)
+        if row not in self.pieces:
+            return row
+        rows = range(bisect_left(self.starts, self.starts[row]), row + 1)
+        return next((row for row in rows if any(low <= position < high for _, low, high in self.pieces[row])), rows[0])
 
     def line_at(self, position: int) -> int:
         """The line, from 0, that holds a character of the text."""
@@ -52,22 +61,30 @@ class Rows:
     def begins_line(self, row: int) -> bool:
         """Whether a row is the first of its line."""
         start = self.starts[row]
-        return self.line_starts[self.line_at(start)] == start
+        return self.line_starts[self.line_at(start)] == start and (row == 0 or self.starts[row - 1] != start)
 
 
-def lay_out(text: str, width: int) -> Rows:
-    """Find the rows of a text for a width in cells; takes tens of milliseconds a megabyte at worst."""
+def lay_out(text: str, width: int, drawn: Mapping[int, Sequence[Sequence[Piece]]] | None = None) -> Rows:
+    """Find the rows of a text for a width in cells; takes tens of milliseconds a megabyte at worst.
+
+    `drawn` are the rows of lines that are drawn otherwise, by where they begin.
+    """
     width = max(width, 8)
     starts, line_starts = array("Q"), array("Q")
+    pieces: dict[int, Sequence[Piece]] = {}
     start = 0
     while start <= len(text):
         newline = text.find("\n", start)
         end = len(text) if newline < 0 else newline
-        starts.append(start)
         line_starts.append(start)
-        starts.extend(_cuts(text, start, end, width))
+        if drawn and start in drawn:
+            pieces.update(enumerate(drawn[start], len(starts)))
+            starts.extend([start] * len(drawn[start]))
+        else:
+            starts.append(start)
+            starts.extend(cuts(text, start, end, width))
         start = end + 1
-    return Rows(text, width, starts, line_starts)
+    return Rows(text, width, starts, line_starts, pieces)
 
 
 def shown(text: str) -> str:
@@ -75,8 +92,8 @@ def shown(text: str) -> str:
     return printable(text).replace("\t", TAB)
 
 
-def _cuts(text: str, start: int, end: int, width: int) -> Iterator[int]:
-    """The starts of a line's second and further rows."""
+def cuts(text: str, start: int, end: int, width: int) -> Iterator[int]:
+    """Where the second and further rows of a line, or of a part of one, start."""
     even = not _UNEVEN.search(text, start, end)
     while end - start > width or not even:
         limit = start + width if even else _fitting(text, start, min(end, start + width), width)

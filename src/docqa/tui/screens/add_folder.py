@@ -35,6 +35,7 @@ class FolderTree(DirectoryTree):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,l,right", "select_cursor", "Look inside"),
         Binding("i", "screen.take", "Index it"),
@@ -116,10 +117,13 @@ class AddFolderScreen(ModalScreen[str | None]):
 
     @on(Input.Changed, "#path")
     def typed(self, event: Input.Changed) -> None:
-        """Show the folders where the path leads to."""
+        """Show the folders where the path leads to; a whole path may be typed or pasted behind the one that stands."""
         self.query_one(Notice).clear()
         self._chosen = None
-        self._follow(event.value)
+        before, _, whole = event.value.rpartition(f"{os.sep}{os.sep}")
+        if before:
+            self._set(os.sep + whole)
+        self._follow(self.query_one(Input).value)
 
     @work(exclusive=True, group="follow")
     async def _follow(self, value: str) -> None:

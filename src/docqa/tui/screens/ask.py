@@ -2,52 +2,62 @@
 
 What is shown always belongs to the question in the line: typing on drops whatever is still being searched or
 read for an earlier text.
+
+The first frame is the line, with the cursor in it, and empty frames below it. What fills them, and the modules it
+takes, come once that stands.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from contextlib import aclosing
 from inspect import cleandoc
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Container
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from docqa.citing import quoted
 from docqa.display import counted, one_line, worth_showing
-from docqa.errors import DocqaError, ReaderError, UsageError
-from docqa.events import Answered, AnswersImproved, CandidatesFound
-from docqa.reader.lengths import EFFORTS
-from docqa.records import Answer, Candidate, Match, Result, Source
+from docqa.errors import DocqaError, LibraryError, ReaderError, UsageError
+from docqa.reader.choices import EFFORTS
 from docqa.tui import actions
-from docqa.tui.content import answer_row, bar, match_row, outcome, verdict
-from docqa.tui.documents import DocumentText, excerpt
-from docqa.tui.messages import Item, ItemChosen, ItemOpened, LibraryChanged
-from docqa.tui.verdicts import Judgement
-from docqa.tui.widgets.chips import Chip, Chips
-from docqa.tui.widgets.choice_line import ChoiceLine
-from docqa.tui.widgets.keys import Keys
-from docqa.tui.widgets.notice import Notice
+from docqa.tui.messages import ItemChosen, ItemOpened, LibraryChanged
 from docqa.tui.widgets.question import QuestionInput
-from docqa.tui.widgets.results import Results
-from docqa.tui.widgets.source_pane import SourcePane
-from docqa.tui.widgets.text_view import TextView
-from docqa.tui.widgets.why import WhyPanel
 
 if TYPE_CHECKING:
-    from docqa.engine import DocQA
-    from docqa.tui.app import DocqaApp
+    from textual.content import Content
+    from textual.timer import Timer
 
-# Shorter than the time between two keys of a fast typist, longer than that between two of a pasted text.
-SEARCH_DELAY_S = 0.06
+    from docqa.engine import DocQA
+    from docqa.events import AskEvent
+    from docqa.records import Answer, Candidate, Match, Result, Source
+    from docqa.tui.app import DocqaApp
+    from docqa.tui.documents import DocumentText
+    from docqa.tui.messages import Item
+    from docqa.tui.verdicts import Judgement
+    from docqa.tui.widgets.chips import Chip, Chips
+    from docqa.tui.widgets.choice_line import ChoiceLine
+    from docqa.tui.widgets.notice import Notice
+    from docqa.tui.widgets.results import Results
+    from docqa.tui.widgets.source_pane import SourcePane
+    from docqa.tui.widgets.text_view import TextView
+    from docqa.tui.widgets.why import WhyPanel
+
+# Keys that came while the screen was busy are searched for as one; no typist is so fast.
+SEARCH_DELAY_S = 0.01
 PASSAGES = 10
 PROGRESS_CELLS = 10
+STYLES = Path(__file__).parents[1] / "styles.tcss"
+
+
+class _Superseded(Exception):
+    """Nobody waits for this answer any more."""
 
 
 class AskScreen(Screen[None]):
@@ -68,6 +78,14 @@ class AskScreen(Screen[None]):
     """
 
     app: DocqaApp
+    # Made by `furnish`.
+    _chips: Chips
+    _dial: ChoiceLine
+    _notice: Notice
+    _results: Results
+    _source_pane: SourcePane
+    _status: Static
+    _why: WhyPanel
 
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -95,28 +113,51 @@ class AskScreen(Screen[None]):
         self._source_number = 0
         self._source_text: DocumentText | None = None
         self._result: Result | None = None
+        self._line = QuestionInput()
+        self._furnished = False
 
     def compose(self) -> ComposeResult:
-        """The question on top, results and source below it."""
+        """The question on top, below it the places of results and source."""
         yield Static(id="title", markup=False)
-        yield QuestionInput()
-        yield Chips()
-        yield Notice()
-        with Container(id="body"):
-            with Vertical(id="found"):
-                yield Results()
-                yield WhyPanel()
-            yield SourcePane(id="source")
-        with Horizontal(id="bar"):
-            yield Static(id="status", markup=False)
-            yield ChoiceLine({effort: effort for effort in EFFORTS}, self.app.effort, id="dial")
-        yield Keys()
+        yield self._line
+        with Container(id="body", classes="-bare"):
+            yield Static(id="found", classes="frame")
+            yield Static(id="source", classes="frame")
 
     def on_mount(self) -> None:
         """Start with the cursor in the line."""
-        self.query_one(Results).border_title = "Passages"
-        self.query_one(QuestionInput).focus()
-        self.say("")
+        for name, title in (("#found", "Passages"), ("#source", "Source")):
+            self.query_one(name).border_title = title
+        self._line.focus()
+
+    async def furnish(self) -> None:
+        """Put everything into its place, unless it is there already; only the screen's own handlers may call this."""
+        if self._furnished:
+            return
+        from textual.containers import Horizontal, Vertical
+
+        from docqa.tui.widgets.chips import Chips
+        from docqa.tui.widgets.choice_line import ChoiceLine
+        from docqa.tui.widgets.keys import Keys
+        from docqa.tui.widgets.notice import Notice
+        from docqa.tui.widgets.results import Results
+        from docqa.tui.widgets.source_pane import SourcePane
+        from docqa.tui.widgets.why import WhyPanel
+
+        self._chips, self._notice, self._status = Chips(), Notice(), Static(id="status", markup=False)
+        self._results, self._why, self._source_pane = Results(), WhyPanel(), SourcePane(id="source")
+        self._dial = ChoiceLine({effort: effort for effort in EFFORTS}, self.app.effort, id="dial")
+        self._results.border_title = "Passages"
+        self.app.stylesheet.read(STYLES)
+        with self.app.batch_update():
+            body = self.query_one("#body")
+            body.remove_class("-bare")
+            await body.remove_children()
+            await body.mount(Vertical(self._results, self._why, id="found"), self._source_pane)
+            await self.mount_all([self._chips, self._notice], after=self._line)
+            await self.mount(Horizontal(self._status, self._dial, id="bar"), Keys())
+        self._furnished = True
+        self.refresh_bindings()
 
     # --- the library
 
@@ -133,12 +174,14 @@ class AskScreen(Screen[None]):
 
     @work(exclusive=True, group="count")
     async def _count(self) -> None:
+        from textual.content import Content
+
         title = self.query_one("#title", Static)
         try:
-            library, count = await self.app.shelf.call(lambda engine: (engine.library, len(engine.documents())))
+            library, count = await self.app.shelf.call(_library_and_count)
         except DocqaError as error:
             title.update("docqa")
-            self.query_one(Notice).tell(str(error))
+            self._notice.tell(self._told(error))
             return
         held = f"  {one_line(library.stem)}  ·  {counted(count, 'document')}"
         title.update(Content.assemble(("docqa", "bold"), (held, "dim")))
@@ -148,28 +191,27 @@ class AskScreen(Screen[None]):
     @on(Input.Changed, "#question")
     async def typed(self, event: Input.Changed) -> None:
         """Search when the fingers rest."""
+        await self.furnish()
         self.workers.cancel_group(self, "ask")
-        await self.query_one(Chips).show(event.value)
+        await self._chips.show(event.value)
         if self._delay is not None:
             self._delay.stop()
         if self._result is None or self._result.question != event.value.strip():
             self._delay = self.set_timer(SEARCH_DELAY_S, self._search_now)
 
-    @on(Chip.TakenOff)
-    def take_off(self, event: Chip.TakenOff) -> None:
+    def on_chip_taken_off(self, event: Chip.TakenOff) -> None:
         """Take a filter off the question, and ask anew if it had been asked."""
         from docqa.questions import without
 
-        line = self.query_one(QuestionInput)
-        rest = without(line.value, event.restriction)
+        rest = without(self._line.value, event.restriction)
         if self._result is not None:
             self.ask(rest)
         else:
-            line.value = rest
-        line.focus()
+            self._line.value = rest
+        self._line.focus()
 
     def _search_now(self) -> None:
-        self._search(self.query_one(QuestionInput).value.strip())
+        self._search(self._line.value.strip())
 
     @work(exclusive=True, group="search")
     async def _search(self, question: str) -> None:
@@ -193,41 +235,49 @@ class AskScreen(Screen[None]):
     # --- asking on Enter
 
     @on(Input.Submitted, "#question")
-    def submitted(self, event: Input.Submitted) -> None:
+    async def submitted(self, event: Input.Submitted) -> None:
         """Have the question read."""
+        await self.furnish()
         self._submit(event.value)
 
     def ask(self, question: str) -> None:
         """Put a question into the line and have it read."""
-        line = self.query_one(QuestionInput)
-        with line.prevent(Input.Changed):
-            line.value = question
-        line.cursor_position = len(question)
-        self.call_later(self.query_one(Chips).show, question)
+        with self._line.prevent(Input.Changed):
+            self._line.value = question
+        self._line.cursor_position = len(question)
+        self.call_later(self._chips.show, question)
         self._submit(question)
 
-    def restore(self, question: str) -> None:
-        """Bring a question of an earlier session back, selected, so that typing replaces it."""
-        line = self.query_one(QuestionInput)
-        if not line.value:
-            line.value = question
-            self.call_after_refresh(line.select_all)
+    def recall(self, questions: Sequence[str]) -> None:
+        """Bring questions of earlier sessions back, first to last; the last selected, so that typing replaces it."""
+        self._line.recall(questions)
+        if questions and not self._line.value:
+            self._line.value = questions[-1]
+            self.call_after_refresh(self._line.select_all)
 
     def _submit(self, value: str) -> None:
         if self._delay is not None:
             self._delay.stop()
         if question := value.strip():
             self.workers.cancel_group(self, "search")
-            self.query_one(QuestionInput).remember(question)
+            self._line.remember(question)
             self._ask(question)
 
     @work(exclusive=True, group="ask")
     async def _ask(self, question: str) -> None:
         self.say("Searching…" if self.app.reader_ready else "Loading the reader…")
         self._result, effort = None, self.app.effort
+        superseded = threading.Event()
+
+        def go_on() -> None:
+            if superseded.is_set():
+                raise _Superseded
+
         try:
             self._terms = await self.app.searcher.call(lambda _: _terms(question))
-            steps = self.app.asker.stream(lambda engine: engine.ask_events(question, effort=effort, explain=True))
+            steps = self.app.asker.stream(
+                lambda engine: engine.ask_events(question, effort=effort, explain=True, before_batch=go_on)
+            )
             async with aclosing(steps):
                 async for step in steps:
                     for event in step:
@@ -236,8 +286,12 @@ class AskScreen(Screen[None]):
             self._fail(error)
         except Exception as error:  # noqa: BLE001 (whatever befalls the reader, the question must not be lost)
             self._fail(ReaderError(f"The reader failed ({type(error).__name__}: {error}); ask again"))
+        finally:
+            superseded.set()
 
-    async def _take(self, event: CandidatesFound | AnswersImproved | Answered) -> None:
+    async def _take(self, event: AskEvent) -> None:
+        from docqa.events import Answered, AnswersImproved, CandidatesFound
+
         match event:
             case CandidatesFound(candidates):
                 self._show_candidates(candidates)
@@ -257,11 +311,15 @@ class AskScreen(Screen[None]):
 
     def _progress(self, read: int, passages: int) -> None:
         """Tell how far reading has come, in words and as a bar."""
+        from docqa.tui.content import bar
+
         doing = "Reading" if self.app.reader_ready else "Loading the reader, then reading"
         self.say(f"{doing} {counted(passages, 'passage')}…" if not read else f"Read {read} of {passages} passages…")
-        self.query_one(Results).border_subtitle = bar(read / passages, PROGRESS_CELLS, "$text-accent").markup
+        self._results.border_subtitle = bar(read / passages, PROGRESS_CELLS, "$text-accent").markup
 
     def _show_result(self, result: Result) -> None:
+        from docqa.tui.content import outcome
+
         self._result = result
         items: tuple[Item, ...] = worth_showing(result.answers) or result.passages
         title = "Answers" if result.answers else "Closest passages" if result.passages else "Passages"
@@ -269,41 +327,49 @@ class AskScreen(Screen[None]):
         if not result.answers:
             self._tell_absence(result)
         elif result.notices:
-            self.query_one(Notice).tell("; ".join(result.notices), "information")
+            self._notice.tell("; ".join(result.notices), "information")
         if items:
-            self.query_one(Results).focus()
+            self._results.focus()
 
     def _tell_absence(self, result: Result) -> None:
+        from docqa.tui.content import verdict
+
         closest = "These passages come closest." if result.passages else "No passage shares a word with the question."
         said = verdict(self._judgement.of(None)).plain
-        self.query_one(Notice).tell("  ".join([f"Not in your documents. {closest}{said}", *result.notices]), "warning")
+        self._notice.tell("  ".join([f"Not in your documents. {closest}{said}", *result.notices]), "warning")
 
     def _fail(self, error: DocqaError) -> None:
         """Tell what is the matter; the question stays where it is."""
         self.say("")
-        self.query_one(Results).border_subtitle = ""
-        self.query_one(Notice).tell(str(error))
+        self._results.border_subtitle = ""
+        self._notice.tell(self._told(error))
+
+    def _told(self, error: DocqaError) -> str:
+        """An error's message; where there is no library, with the keys by which one is made here."""
+        missing = isinstance(error, LibraryError) and not Path(self.app.library).exists()
+        return f"{error}, or here: ctrl+l, then a" if missing else str(error)
 
     def _show(self, items: tuple[Item, ...], title: str, status: str) -> None:
-        self.query_one(Notice).clear()
-        results = self.query_one(Results)
-        results.border_title, results.border_subtitle = title, ""
-        results.show(items, [self._row(item) for item in items])
+        self._notice.clear()
+        self._results.border_title, self._results.border_subtitle = title, ""
+        self._results.show(items, [self._row(item) for item in items])
         self.say(status)
 
     def _row(self, item: Item) -> Content:
+        from docqa.records import Answer
+        from docqa.tui.content import answer_row, match_row
+
         if isinstance(item, Answer):
             return answer_row(item, self._judgement.of(item.text) if self._result is not None else None)
         return match_row(item, self._terms)
 
     def say(self, status: str) -> None:
         """Write the status line; without news it tells how the reader is."""
-        self.query_one("#status", Static).update(status or self.app.reader_status)
+        self._status.update(status or self.app.reader_status, layout=False)
 
     def reader_news(self, earlier: str) -> None:
         """Show how the reader is, unless the status line says something else."""
-        status = self.query_one("#status", Static)
-        if str(status.content) in ("", earlier):
+        if str(self._status.content) in ("", earlier):
             self.say("")
 
     # --- the source beside
@@ -314,16 +380,18 @@ class AskScreen(Screen[None]):
         self._source_number = 0
         if event.item is None:
             self.workers.cancel_group(self, "source")
-            self.query_one(SourcePane).clear()
+            self._source_pane.clear()
         else:
             self._show_source()
-        self.query_one(WhyPanel).explain(event.item, self._terms)
+        self._why.explain(event.item, self._terms)
         self.refresh_bindings()
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources of the item under the cursor."""
-        item = self.query_one(Results).chosen
+        from docqa.records import Answer
+
+        item = self._results.chosen if self._furnished else None
         if item is None:
             return ()
         return item.sources if isinstance(item, Answer) else (item.source,)
@@ -335,16 +403,18 @@ class AskScreen(Screen[None]):
 
     @work(exclusive=True, group="source")
     async def _show_source(self) -> None:
-        item, source = self.query_one(Results).chosen, self.source
+        from docqa.records import Answer
+        from docqa.tui.documents import excerpt
+
+        item, source, pane = self._results.chosen, self.source, self._source_pane
         if item is None or source is None:
             return
         self._source_text = None
-        pane = self.query_one(SourcePane)
         pane.announce(source, self._source_number + 1, len(self.sources))
         try:
             text = await self.app.shelf.call(lambda engine: excerpt(engine, source))
         except DocqaError as error:
-            self.query_one(Notice).tell(str(error))
+            self._notice.tell(str(error))
             return
         self._source_text = text
         if isinstance(item, Answer):
@@ -356,6 +426,8 @@ class AskScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the item under the cursor."""
+        if action == "effort":
+            return self._furnished
         if action == "source":
             return len(self.sources) > 1
         if action == "edit":
@@ -371,9 +443,13 @@ class AskScreen(Screen[None]):
 
     def action_question(self) -> None:
         """Go back to the line, with its text selected, so that typing replaces it."""
-        line = self.query_one(QuestionInput)
-        line.focus()
-        line.select_all()
+        self._line.focus()
+        self._line.select_all()
+
+    def action_results(self) -> None:
+        """Go to what was found, if anything was."""
+        if self._furnished and self._results.items:
+            self._results.focus()
 
     def action_source(self, step: int) -> None:
         """Show another source of the same answer."""
@@ -387,24 +463,23 @@ class AskScreen(Screen[None]):
 
     def action_effort(self) -> None:
         """Turn the dial: fast, balanced, thorough."""
-        self.query_one("#dial", ChoiceLine).step(1)
+        self._dial.step(1)
 
-    @on(ChoiceLine.Chosen, "#dial")
-    def effort_turned(self, event: ChoiceLine.Chosen) -> None:
+    def on_choice_line_chosen(self, event: ChoiceLine.Chosen) -> None:
         """Ask anew with the chosen effort, if there is an answer to be had anew."""
         self.app.effort = next(effort for effort in EFFORTS if effort == event.key)
         if self._asking or self._result is not None:
-            self._submit(self.query_one(QuestionInput).value)
+            self._submit(self._line.value)
 
     def action_copy_quote(self) -> None:
         """Copy the quote, or the passage."""
         if self.source is not None:
-            actions.copy_quote(self.app, quoted(self.source))
+            actions.copy_quote(self.app, self.source)
 
     def action_copy_citation(self) -> None:
         """Copy the quote with its source."""
         if self.source is not None:
-            actions.copy_citation(self.app, quoted(self.source), self.source)
+            actions.copy_citation(self.app, self.source)
 
     def action_edit(self) -> None:
         """Open the source's file in the person's editor."""
@@ -418,7 +493,7 @@ class AskScreen(Screen[None]):
 
     @property
     def _remark(self) -> str:
-        return self._source_text.remark if self._source_text else ""
+        return self._source_text.remark_now() if self._source_text else ""
 
     @work(group="person")
     async def action_history(self) -> None:
@@ -442,7 +517,9 @@ class AskScreen(Screen[None]):
     def action_judge(self, right: bool) -> None:
         """Mark the chosen answer as right or wrong; it goes to the gold set."""
         if self._result is not None:
-            chosen = self.query_one(Results).chosen
+            from docqa.records import Answer
+
+            chosen = self._results.chosen
             self._judge(self._result.question, chosen if isinstance(chosen, Answer) else None, right)
 
     def action_take_back(self) -> None:
@@ -454,7 +531,7 @@ class AskScreen(Screen[None]):
         try:
             await self._judgement.say(self.app.writer, question, answer, right, self._source_number)
         except DocqaError as error:
-            self.query_one(Notice).tell(str(error))
+            self._notice.tell(str(error))
             return
         self._redraw_rows()
         actions.tell(self.app, actions.Outcome(f"Marked {'right' if right else 'wrong'}; u takes it back"))
@@ -464,14 +541,13 @@ class AskScreen(Screen[None]):
         try:
             await self._judgement.take_back(self.app.writer)
         except DocqaError as error:
-            self.query_one(Notice).tell(str(error))
+            self._notice.tell(str(error))
             return
         self._redraw_rows()
         actions.tell(self.app, actions.Outcome("Taken back"))
 
     def _redraw_rows(self) -> None:
-        results = self.query_one(Results)
-        results.redraw([self._row(item) for item in results.items])
+        self._results.redraw([self._row(item) for item in self._results.items])
         if self._result is not None and not self._result.answers:
             self._tell_absence(self._result)
         self.refresh_bindings()
@@ -481,16 +557,20 @@ class AskScreen(Screen[None]):
     @on(ItemOpened)
     def open_document(self, event: ItemOpened) -> None:
         """Read on in the document."""
+        from docqa.records import Answer
         from docqa.tui.screens.document import DocumentScreen
 
         if self.source is not None:
             quote = (self.source.start, self.source.end) if isinstance(event.item, Answer) else None
             self.app.push_screen(DocumentScreen(self.source.path, quote=quote, at=self.source.start))
 
-    @on(TextView.Moved)
-    def ignore_moves(self, event: TextView.Moved) -> None:
+    def on_text_view_moved(self, event: TextView.Moved) -> None:
         """Nothing on this screen depends on where the source stands."""
         event.stop()
+
+
+def _library_and_count(engine: DocQA) -> tuple[Path, int]:
+    return engine.library, engine.status(check=False).documents
 
 
 def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str]]:

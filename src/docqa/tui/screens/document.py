@@ -77,7 +77,7 @@ class DocumentScreen(Screen[None]):
             markup=False,
         )
         yield Notice()
-        yield TextView(id="document-text")
+        yield TextView(id="document-text", classes="frame")
         yield Line(id="find", placeholder="Find…", classes="-hidden")
         yield Line(id="place", classes="-hidden", restrict=r"[0-9]*")
         with Horizontal(id="bar"):
@@ -233,26 +233,26 @@ class DocumentScreen(Screen[None]):
     def action_copy_quote(self) -> None:
         """Copy the quote."""
         if (source := self._source()) is not None:
-            actions.copy_quote(self.app, source.context)
+            actions.copy_quote(self.app, source)
 
     def action_copy_citation(self) -> None:
         """Copy the quote with its source."""
         if (source := self._source()) is not None:
-            actions.copy_citation(self.app, source.context, source)
+            actions.copy_citation(self.app, source)
 
     def action_edit(self) -> None:
         """Open the file in the person's editor, at the line in view."""
         source, document = self._source(), self.view.document
         if source is not None and document is not None:
             line = int(self.view.line) if self.view.line else None
-            actions.tell(self.app, actions.edit(self.app, source, line, document.remark))
+            actions.tell(self.app, actions.edit(self.app, source, line, document.remark_now()))
 
     def action_view(self) -> None:
         """Open the file in the system's viewer, at the page in view."""
         source, document = self._source(), self.view.document
         if source is not None and document is not None:
             page = document.page_at(self.view.position)
-            actions.tell(self.app, actions.view(source, int(page) if page else None, document.remark))
+            actions.tell(self.app, actions.view(source, int(page) if page else None, document.remark_now()))
 
     def _source(self) -> Source | None:
         """The quote, or the beginning of the document, as a source."""

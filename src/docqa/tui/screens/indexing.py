@@ -131,7 +131,7 @@ class IndexingScreen(ModalScreen[bool]):
             yield Static(id="indexing-counts", markup=False)
             yield Static(id="indexing-pace", markup=False)
             yield Static(id="indexing-latest", markup=False)
-            yield RichLog(id="indexing-skipped", wrap=True, markup=False, highlight=False)
+            yield RichLog(id="indexing-skipped", classes="frame", wrap=True, markup=False, highlight=False)
         yield Keys()
 
     def on_mount(self) -> None:
@@ -151,6 +151,9 @@ class IndexingScreen(ModalScreen[bool]):
         except (DocqaError, OSError) as error:
             self._title("Not indexed")
             self.query_one(Notice).tell(str(error))
+            if self._progress.found is None:
+                # Nothing moves any more, and nothing was found that a number could tell of.
+                self.query_one(ProgressBar).display = self.query_one("#indexing-counts").display = False
         self._finish()
 
     def _take(self, step: list[IndexEvent]) -> None:
@@ -167,6 +170,7 @@ class IndexingScreen(ModalScreen[bool]):
 
     def _finish(self) -> None:
         self._busy = False
+        self._draw([])
         self.refresh_bindings()
         if self._close_when_done and self.query_one(Notice).display is False:
             self.action_done()

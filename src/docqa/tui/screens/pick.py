@@ -62,7 +62,7 @@ class PickScreen(ModalScreen[T | None], Generic[T]):
         with Vertical(classes="box -high"):
             yield Static(Content.styled(self.TITLE_TEXT, "bold"), markup=False)
             yield PickInput(placeholder="Type to narrow down…", id="wanted")
-            yield OptionList(id="choices", markup=False)
+            yield OptionList(id="choices", classes="frame", markup=False)
             yield Static(id="pick-hint", markup=False)
         yield Keys()
 

@@ -54,7 +54,7 @@ class WelcomeScreen(Screen[Choice]):
             yield Static(Content.styled("Welcome to docqa", "bold"), id="welcome-title")
             yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
             rows = (Content.assemble((name, "bold"), f"  {hint}") for _, name, hint in self._choices)
-            yield OptionList(*map(Option, rows), id="choices", markup=False)
+            yield OptionList(*map(Option, rows), id="choices", classes="frame", markup=False)
         yield Keys()
 
     def on_mount(self) -> None:

@@ -20,6 +20,8 @@ class Notice(Static):
 
     def tell(self, message: str, kind: Kind = "error") -> None:
         """Show a message, or nothing."""
+        if not message and not self.display:
+            return
         self.set_classes(f"-{kind}")
         self.update(printable(message))
         self.display = bool(message)

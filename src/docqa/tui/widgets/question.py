@@ -24,7 +24,7 @@ class QuestionInput(Line):
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Ask"),
-        Binding("down", "app.focus_next", "Results"),
+        Binding("down", "screen.results", "Results"),
         Binding("up", "earlier", "Earlier question", show=False),
         Binding("escape", "clear", "Clear", show=False),
         Binding("ctrl+r", "screen.history", "History"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import cleandoc
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from docqa.tui.messages import Item, ItemChosen, ItemOpened
+from docqa.tui.messages import ItemChosen, ItemOpened
+
+if TYPE_CHECKING:
+    from docqa.tui.messages import Item
 
 
 class Results(OptionList):
@@ -22,6 +25,7 @@ class Results(OptionList):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "Read"),
         Binding("j", "cursor_down", "Next", show=False),
@@ -53,8 +57,10 @@ class Results(OptionList):
         """Show items, each by its row, and choose the first."""
         self._items = items
         self.set_options(map(Option, rows))
+        # Of the first item under the cursor the list itself tells.
         self.highlighted = 0 if items else None
-        self.post_message(ItemChosen(self.chosen))
+        if not items:
+            self.post_message(ItemChosen(None))
 
     def action_cursor_up(self) -> None:
         """Go up; from the first item, to the question."""

@@ -32,6 +32,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("down,j", "move(1)", "Down", show=False),
@@ -118,6 +119,10 @@ class RowList(ScrollView, Generic[T], can_focus=True):
         self.refresh()
         self.post_message(self.Moved())
 
+    def on_resize(self) -> None:
+        """Keep it there when there is less room."""
+        self._follow()
+
     def _follow(self) -> None:
         # The header hides the first row of the view.
         region = Region(0, self.cursor, 1, 2)
@@ -127,7 +132,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw the header, or the row of that line."""
-        width, base = self.size.width, self.rich_style
+        width, base = self.scrollable_content_region.width, self.rich_style
         if y == 0:
             header = Segment(fit(self._header(width), width), self.get_component_rich_style("row-list--header"))
             return Strip([header]).apply_style(base)

@@ -16,6 +16,8 @@ from docqa.tui.widgets.text_view import TextView
 class SourcePane(Vertical):
     """Shows one source at a time."""
 
+    DEFAULT_CLASSES = "frame"
+
     def compose(self) -> ComposeResult:
         """A header above the text."""
         yield Static(id="source-header", markup=False)
@@ -28,7 +30,7 @@ class SourcePane(Vertical):
 
     def clear(self) -> None:
         """Show that nothing is chosen."""
-        self.query_one("#source-header", Static).update("")
+        self.query_one("#source-header", Static).update("", layout=False)
         self.query_one(TextView).show(None)
         self.border_subtitle = ""
 
@@ -55,4 +57,4 @@ class SourcePane(Vertical):
 
     def _head(self, source: Source, remark: str) -> None:
         header: Content = source_header(source, remark)
-        self.query_one("#source-header", Static).update(header)
+        self.query_one("#source-header", Static).update(header, layout=False)

@@ -22,6 +22,7 @@ from textual.strip import Strip
 from docqa.tui.documents import DocumentText
 from docqa.tui.looks import Look
 from docqa.tui.rows import Rows, lay_out, shown
+from docqa.tui.tables import drawn
 
 Bounds = tuple[int, int]
 
@@ -57,8 +58,8 @@ class TextView(ScrollView, can_focus=True):
     class Moved(Message):
         """Another part of the text is in view."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (textual's name)
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (textual's name)
+        super().__init__(id=id, classes=classes)
         self.document: DocumentText | None = None
         self._rows: Rows | None = None
         self._quote: Bounds | None = None
@@ -161,13 +162,13 @@ class TextView(ScrollView, can_focus=True):
             self.refresh()
         elif len(self.document.text) <= AT_ONCE_CHARACTERS:
             self.workers.cancel_node(self)
-            self._take_rows(lay_out(self.document.text, self._text_cells()))
+            self._take_rows(_laid_out(self.document, self._text_cells()))
         else:
-            self._find_rows_in_thread(self.document.text, self._text_cells())
+            self._find_rows_in_thread(self.document, self._text_cells())
 
     @work(exclusive=True)
-    async def _find_rows_in_thread(self, text: str, width: int) -> None:
-        self._take_rows(await asyncio.to_thread(lay_out, text, width))
+    async def _find_rows_in_thread(self, document: DocumentText, width: int) -> None:
+        self._take_rows(await asyncio.to_thread(_laid_out, document, width))
 
     def _take_rows(self, rows: Rows) -> None:
         self._rows = rows
@@ -187,8 +188,18 @@ class TextView(ScrollView, can_focus=True):
         row = self.scroll_offset.y + y
         if self._rows is None or row >= len(self._rows):
             return Strip.blank(self.size.width, style)
-        segments = [self._gutter_segment(row), *self._segments(*self._rows.bounds(row))]
+        segments = [self._gutter_segment(row), *self._row_segments(row)]
         return Strip(segments).adjust_cell_length(self.size.width, style).apply_style(style)
+
+    def _row_segments(self, row: int) -> Iterator[Segment]:
+        assert self._rows is not None
+        if row not in self._rows.pieces:
+            yield from self._segments(*self._rows.bounds(row))
+            return
+        lines = self.get_component_rich_style("text-view--gutter")
+        for before, start, end in self._rows.pieces[row]:
+            yield Segment(before, lines)
+            yield from self._segments(start, end)
 
     def _segments(self, start: int, end: int) -> Iterator[Segment]:
         """The pieces of a row, each in one style."""
@@ -263,3 +274,7 @@ class TextView(ScrollView, can_focus=True):
         if mark.start < base:
             return None
         return str(int(mark.value) + self._rows.line_at(start) - self._rows.line_at(mark.start - base))
+
+
+def _laid_out(document: DocumentText, width: int) -> Rows:
+    return lay_out(document.text, width, drawn(document.tables, document.text, document.start, width))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from inspect import cleandoc
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,10 +15,12 @@ from textual.widgets import Static
 from docqa.display import one_line
 from docqa.records import Answer, Explanation, Match
 from docqa.tui.content import bar
-from docqa.tui.messages import Item
 
-LABEL_CELLS = 11
-NAME_CELLS = 14
+if TYPE_CHECKING:
+    from docqa.tui.messages import Item
+
+LABEL_CELLS = 10
+NAME_CELLS = 18
 # What the reader gives to the passage holding none.
 NO_ANSWER = "no answer"
 
@@ -30,6 +32,7 @@ class WhyPanel(VerticalScroll):
     """
 
     HELP = cleandoc(__doc__ or "")
+    DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
         Binding("k", "scroll_up", "Up", show=False),
@@ -53,12 +56,18 @@ class WhyPanel(VerticalScroll):
         self._item, self._terms = item, terms
         self._draw()
 
+    def on_show(self) -> None:
+        """Draw what was chosen meanwhile."""
+        self._draw()
+
     def on_resize(self) -> None:
         """Draw the bars anew."""
         self._draw()
 
     def _draw(self) -> None:
-        cells = max(8, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
+        if not self.display:
+            return
+        cells = max(4, min(40, self.scrollable_content_region.width - LABEL_CELLS - NAME_CELLS - 8))
         self.border_subtitle = "w closes"
         match self._item:
             case Answer(explanation=Explanation() as why) as answer:
