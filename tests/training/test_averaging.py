@@ -18,9 +18,8 @@ from docqa.training.reader_folder import Stage, model_card, write_reader
 def reader(folder: Path, seed: int, tokenizer: Tokenizer, shape: BertShape) -> Path:
     torch.manual_seed(seed)
     model = SpanModel(shape)
-    write_reader(
-        folder, folder.name, model, tokenizer, model_card(folder.name, model, [Stage("trial", f"Seed {seed}.")])
-    )
+    stages = [Stage("start", "What all have in common."), Stage("trial", f"Seed {seed}.")]
+    write_reader(folder, folder.name, model, tokenizer, model_card(folder.name, model, stages))
     return folder
 
 
@@ -52,6 +51,7 @@ def test_the_command_writes_a_reader_whose_card_tells_all(
     assert result.exit_code == 0, result.output
     assert weights.load(tmp_path / "mean").name == "mean"
     card = (tmp_path / "mean" / "README.md").read_text()
-    assert "Stage 1: one, trial\n\nSeed 0." in card
-    assert "Stage 2: two, trial\n\nSeed 1." in card
+    assert card.count("Stage 1: start\n\nWhat all have in common.") == card.count("in common") == 1
+    assert "Stage 2: one, trial\n\nSeed 0." in card
+    assert "Stage 3: two, trial\n\nSeed 1." in card
     assert "the mean of those of one and two" in card

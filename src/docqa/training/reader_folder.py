@@ -135,12 +135,15 @@ def training_stage(
 
 
 def averaging_stages(readers: Sequence[str | os.PathLike[str]]) -> list[Stage]:
-    """The stages of several readers, one reader after the other, and that they were averaged."""
+    """The stages of several readers, what some have in common once, and that they were averaged."""
     names = [weights.load(reader).name for reader in readers]
+    went_through: dict[Stage, list[str]] = {}
+    for name, reader in zip(names, readers, strict=True):
+        for stage in earlier_stages(reader):
+            went_through.setdefault(stage, []).append(name)
     stages = [
-        Stage(f"{name}, {stage.title}", stage.text)
-        for name, reader in zip(names, readers, strict=True)
-        for stage in earlier_stages(reader)
+        stage if len(some) == len(names) else Stage(f"{' and '.join(some)}, {stage.title}", stage.text)
+        for stage, some in went_through.items()
     ]
     told = f"The weights are the mean of those of {', '.join(names[:-1])} and {names[-1]} (arXiv 2203.05482)."
     return [*stages, Stage("averaging", told)]
