@@ -22,9 +22,9 @@ from docqa.reader.choices import Effort as Effort
 _AFFORDABLE_F1: Mapping[Effort, float] = {"fast": 0.03, "balanced": 0.01, "thorough": 0.0}
 PASSAGES: Mapping[Effort, int] = {"fast": 5, "balanced": 10, "thorough": 20}
 
-# What saves less than a tenth of the time is not worth an answer: with the passage given dropping tokens may lose
+# What saves less than a seventh of the time is not worth an answer: with the passage given dropping tokens may lose
 # nothing, and still blur which of several passages is the right one.
-_WORTHWHILE_TIME = 0.9
+_WORTHWHILE_TIME = 0.85
 
 # Differences of F1 below this are rounding.
 _EQUAL_F1 = 1e-9
