@@ -153,7 +153,7 @@ def test_questions_from_input_are_answered_line_by_line_by_one_reader(
 
     loads = []
     load = weights.load
-    monkeypatch.setattr(weights, "load", lambda reader: loads.append(reader) or load(reader))
+    monkeypatch.setattr(weights, "load", lambda reader, **options: loads.append(reader) or load(reader, **options))
     done = filled("ask", "--jsonl", "--reader", tiny_reader, given=b"the lease?\n\nzebra\n  boiler \r\n")
     results = [json.loads(line) for line in done.out.splitlines()]
     assert [result["question"] for result in results] == ["the lease?", "zebra", "boiler"]

@@ -254,6 +254,7 @@ def test_indexing_can_be_stopped(
 
     monkeypatch.setattr(indexing._Run, "_write", slowly)
     monkeypatch.setattr(indexing, "BATCH_FILES", 2)
+    monkeypatch.setattr(indexing, "CHUNK_FILES", 2)
 
     async def steps(driver: Driver) -> None:
         driver.app.call_later(driver.app.push_screen, IndexingScreen([str(folder)]))
