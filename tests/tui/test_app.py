@@ -151,6 +151,15 @@ def test_every_size_shows_question_answers_source_and_keys(
     drive(sample, steps, size=size)
 
 
+def test_the_keys_are_those_that_have_room(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        for width, roomy in ((120, True), (80, False), (120, True)):
+            await driver.pilot.resize_terminal(width, 30)
+            await driver.until(lambda roomy=roomy: ("^p palette" in driver.screen()) == roomy)
+
+    drive(sample, steps)
+
+
 def test_a_storm_of_sizes(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.ask("When does the lease end?")

@@ -31,4 +31,6 @@ class Keys(Footer):
     def on_resize(self, event: Resize) -> None:
         """Make the best of the width; F1 names the palette's key where the footer has no room for it."""
         self.compact = event.size.width < ROOMY_CELLS
-        self.show_command_palette = not self.compact
+        if self.show_command_palette == self.compact:
+            self.show_command_palette = not self.compact
+            self.refresh(recompose=True)
