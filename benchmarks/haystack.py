@@ -23,7 +23,7 @@ from docqa.engine import DocQA
 from docqa.evaluation.datasets import read_squad, sample
 from docqa.evaluation.library import all_passages, is_right, library_of
 from docqa.evaluation.metrics import exact_match, f1
-from docqa.reader.lengths import EFFORTS, Effort
+from docqa.reader.choices import EFFORTS, Effort
 
 REQUIREMENTS = ("haystack-ai==2.20.0", "transformers==4.57.1", "torch==2.13.0", "accelerate==1.15.0")
 PASSAGES = 10

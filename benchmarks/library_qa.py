@@ -15,7 +15,7 @@ from docqa.engine import DocQA
 from docqa.evaluation.datasets import Article, Paragraph, SquadSet, read_squad, sample
 from docqa.evaluation.library import LibraryReport, evaluate_library
 from docqa.evaluation.reading import ReadingReport, evaluate_reading
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
+from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS
 
 
 def benchmark(arguments: argparse.Namespace) -> harness.Table:

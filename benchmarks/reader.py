@@ -125,7 +125,7 @@ def transformers_contenders(folder: Path, place: Path) -> list[Contender]:
 
 def docqa_contenders(folder: Path, place: Path) -> list[Contender]:
     """Docqa with the same weights by each effort and each measured configuration, and of Dynamic-TinyBERT's shape."""
-    from docqa.reader.lengths import EFFORTS
+    from docqa.reader.choices import EFFORTS
     from docqa.reader.reader import Reader
 
     reader = Reader(folder)

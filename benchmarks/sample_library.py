@@ -11,7 +11,7 @@ import argparse
 import harness
 
 from docqa.evaluation.sample_library import evaluate_sample_library, read_questions
-from docqa.reader.lengths import DEFAULT_EFFORT, EFFORTS
+from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS
 
 FILE_FIRST_GOAL = 0.90
 

@@ -13,7 +13,8 @@ import pytest
 import tables
 
 from docqa import DocQA, ReaderError, UsageError, asking
-from docqa.reader.lengths import PASSAGES, Effort, LengthConfiguration
+from docqa.reader.choices import Effort
+from docqa.reader.lengths import PASSAGES, LengthConfiguration
 from docqa.reader.reader import Reading
 
 QUESTION = "When does the lease end?"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         Unavailable,
         UsageError,
     )
-    from docqa.reader.lengths import Effort, LengthConfiguration
+    from docqa.reader.choices import Effort
+    from docqa.reader.lengths import LengthConfiguration
     from docqa.records import Answer, Document, IndexReport, Match, Result, Source, Status
 
 _HOMES = {

@@ -17,14 +17,8 @@ from docqa.errors import UsageError
 from docqa.explaining import explained
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
-from docqa.reader.lengths import (
-    DEFAULT_EFFORT,
-    EFFORTS,
-    PASSAGES,
-    Effort,
-    LengthConfiguration,
-    MeasuredLengths,
-)
+from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS, Effort
+from docqa.reader.lengths import PASSAGES, LengthConfiguration, MeasuredLengths
 from docqa.records import Answer, Candidate, Explanation, Match, ReaderInfo, Result, Span, Timing
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from docqa.asking import QUESTION_TERMS, AskOptions, match
 from docqa.errors import LibraryError, UsageError
 from docqa.questions import Filters, Question, parse_question
 from docqa.ranking import Proposal, Ranking, propose
-from docqa.reader.lengths import DEFAULT_EFFORT, PASSAGES
+from docqa.reader.choices import DEFAULT_EFFORT
+from docqa.reader.lengths import PASSAGES
 from docqa.records import Candidate, Document, Health, IndexReport, Match, Passage, Result, Root, Status, Verdict
 from docqa.retriever import SqliteRetriever
 from docqa.store import Store

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from docqa.cli.commands import docqa
+from docqa.errors import Unavailable
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -399,3 +400,22 @@ def test_the_environment_can_turn_colours_off(
     monkeypatch.setenv(variable, value)
     assert wants_color("auto") is wanted
     assert (wants_color("always"), wants_color("never")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (Unavailable("the library is not to be had"), 3, "docqa: the library is not to be had\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_goes_wrong_in_the_application_is_told_like_all_else(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str
+) -> None:
+    def run() -> None:
+        raise raised
+
+    monkeypatch.setattr("docqa.cli.is_interactive", lambda: True)
+    monkeypatch.setattr("docqa.tui.run", run)
+    done = cli()
+    assert (done.code, done.out, done.err) == (code, "", message)

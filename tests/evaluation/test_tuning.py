@@ -14,7 +14,8 @@ from docqa.evaluation.metrics import f1
 from docqa.evaluation.reading import best_text
 from docqa.evaluation.tuning import Asked, configurations, of_gold_set, of_sample_library, tune
 from docqa.reader import catalogue
-from docqa.reader.lengths import EFFORTS, LengthConfiguration
+from docqa.reader.choices import EFFORTS
+from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.reader import Reader
 from docqa.records import Verdict
 

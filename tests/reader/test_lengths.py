@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docqa.errors import ReaderError
-from docqa.reader.lengths import EFFORTS, Effort, LengthConfiguration, LengthTable, MeasuredLengths
+from docqa.reader.choices import EFFORTS, Effort
+from docqa.reader.lengths import LengthConfiguration, LengthTable, MeasuredLengths
 
 
 @pytest.mark.parametrize(

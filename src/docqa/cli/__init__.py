@@ -38,13 +38,35 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # A terminal that knows no more than ASCII gets escapes instead of an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if not (sys.argv[1:] if arguments is None else arguments) and is_interactive():
-        # There is nothing to parse, and what parses takes half as long to import as the application.
-        from docqa.tui import run
+    try:
+        code = _application() if not (sys.argv[1:] if arguments is None else arguments) else _command(arguments)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.ANSWERED
+    except DocqaError as error:
+        from docqa.display import printable
 
-        run()
-        sys.exit(Exit.ANSWERED)
+        print(f"docqa: {printable(str(error))}", file=sys.stderr)  # noqa: T201 (click may not be at fault)
+        code = Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.USAGE
+    sys.exit(code)
 
+
+def _application() -> int:
+    """Open the application where there is somebody to see it, else tell how the program is used."""
+    if not is_interactive():
+        return _command(())
+    # There is nothing to parse, and what parses takes half as long to import as the application.
+    from docqa.tui import run
+
+    run()
+    return Exit.ANSWERED
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    """Run what the arguments ask for."""
     import click
 
     from docqa.cli.commands import docqa
@@ -59,14 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         message = io.StringIO()
         error.show(message)
         sys.stderr.write(printable(message.getvalue()))  # it may name a file that the shell found
-        code = Exit.USAGE
+        return Exit.USAGE
     except click.Abort:
-        code = Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.ANSWERED
-    except DocqaError as error:
-        print(f"docqa: {printable(str(error))}", file=sys.stderr)  # noqa: T201 (click may not be at fault)
-        code = Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.USAGE
-    sys.exit(code or 0)
+        return Exit.INTERRUPTED
+    return code or Exit.ANSWERED

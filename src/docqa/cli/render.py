@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docqa.display import counted, one_line, printable, size, worth_showing
-from docqa.reader.choices import EFFORTS
+from docqa.reader.choices import EFFORTS, Effort
 from docqa.records import (
     Answer,
     Document,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from docqa.evaluation.retrieval import RetrievalReport
     from docqa.ranking import Ranking
     from docqa.reader.catalogue import ReaderEntry
-    from docqa.reader.lengths import Effort, LengthTable
+    from docqa.reader.lengths import LengthTable
 
 SNIPPET_CHARACTERS = 300
 LISTED_SOURCES = 5

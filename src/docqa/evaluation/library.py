@@ -35,7 +35,7 @@ from docqa.evaluation.metrics import (
 )
 from docqa.evaluation.reading import Progress
 from docqa.extract.decoding import clean
-from docqa.reader.lengths import DEFAULT_EFFORT, Effort
+from docqa.reader.choices import DEFAULT_EFFORT, Effort
 from docqa.records import Answer, Passage
 from docqa.store import Store
 

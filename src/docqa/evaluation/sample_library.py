@@ -16,7 +16,7 @@ from docqa.evaluation.datasets import sample
 from docqa.evaluation.library import is_right
 from docqa.evaluation.metrics import exact_match, f1
 from docqa.evaluation.reading import Progress
-from docqa.reader.lengths import DEFAULT_EFFORT, Effort
+from docqa.reader.choices import DEFAULT_EFFORT, Effort
 
 if TYPE_CHECKING:
     from docqa.reader.reader import Precision

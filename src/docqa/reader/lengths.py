@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docqa.errors import ReaderError
-from docqa.reader.choices import DEFAULT_EFFORT as DEFAULT_EFFORT
-from docqa.reader.choices import EFFORTS as EFFORTS
-from docqa.reader.choices import Effort as Effort
+from docqa.reader.choices import Effort
 
 # How much F1, as a share, a configuration may cost where so much effort was asked for, and how many passages are read.
 _AFFORDABLE_F1: Mapping[Effort, float] = {"fast": 0.03, "balanced": 0.01, "thorough": 0.0}
