@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cache
+from statistics import fmean
 
 import pytest
 import torch
@@ -55,6 +56,18 @@ def models(shape: int) -> tuple[BertForQuestionAnswering, SpanModel]:
     return theirs, ours.eval().requires_grad_(False)
 
 
+@cache
+def learnt(shape: int) -> SpanModel:
+    """Our model of this shape with significance heads that know something."""
+    model = copy.deepcopy(models(shape)[1])
+    model.learn_significance()
+    torch.manual_seed(shape)
+    for layer in model.layers:
+        assert layer.significance_head is not None
+        torch.nn.init.normal_(layer.significance_head.weight)
+    return model.requires_grad_(False)
+
+
 def batch(lengths: list[int], seed: int = 0, padding: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Random inputs of these lengths, padded to the longest and `padding` beyond."""
     generator = torch.Generator().manual_seed(seed)
@@ -83,7 +96,7 @@ def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths
         size = model.shape.hidden_size // layer.heads
         rows = {place: layer.queries_keys_values(states[place]).view(3, layer.heads, size) for place in staying}
         received = dict.fromkeys(staying, 0.0)
-        attended = {}
+        attended, taken = {}, {}
         for query in staying:
             mixed = []
             for head in range(layer.heads):
@@ -92,7 +105,11 @@ def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths
                 mixed.append(sum(weight * rows[key][2, head] for weight, key in zip(weights, staying, strict=True)))
                 for key, weight in zip(staying, weights.tolist(), strict=True):
                     received[key] += weight
-            attended[query] = layer.attention_norm(states[query] + layer.attention_output(torch.cat(mixed)))
+            taken[query] = torch.cat(mixed)
+            attended[query] = layer.attention_norm(states[query] + layer.attention_output(taken[query]))
+        if layer.significance_head is not None:
+            scores = [float(layer.significance_head(torch.cat([states[place], taken[place]]))) for place in staying]
+            received = {place: fmean(scores[max(0, row - 2) : row + 3]) for row, place in enumerate(staying)}
         others = sorted(staying[1:], key=lambda place: -received[place])
         staying = sorted([0, *others[: lengths.kept(number, len(tokens)) - 1]])
         for place in staying:
@@ -139,17 +156,33 @@ CONFIGURATIONS = [
 ]
 
 
+@pytest.mark.parametrize("heads", [False, True])
 @pytest.mark.parametrize(("shape", "shares"), CONFIGURATIONS)
 def test_dropping_tokens_equals_the_reference_in_batches_of_different_lengths(
-    shape: int, shares: tuple[float, ...]
+    shape: int, shares: tuple[float, ...], heads: bool
 ) -> None:
-    _, ours = models(shape)
+    ours = learnt(shape) if heads else models(shape)[1]
     lengths = LengthConfiguration(shares)
     tokens, segments, real = batch([14, 3, 9, 1], seed=shape, padding=5)
     logits = ours(tokens, segments, real, lengths)
     for row, length in enumerate((14, 3, 9, 1)):
         expected = one_by_one(ours, tokens[row, :length].tolist(), segments[row, :length].tolist(), lengths)
         assert (logits[row, :length] - expected).abs().max() <= 1e-4
+
+
+def test_heads_say_what_the_layers_score_and_nothing_else_changes() -> None:
+    _, plain = models(3)
+    inputs = batch([14, 9])
+    logits, scores = learnt(3).with_scores(*inputs)
+    assert torch.equal(logits, plain(*inputs))
+    assert scores.shape == (6, 2, 14)
+    lengths = LengthConfiguration((1.0, 0.5, 0.5, 0.5, 0.5, 0.5))
+    assert not torch.allclose(learnt(3)(*inputs, lengths), plain(*inputs, lengths), atol=1e-3)
+    with pytest.raises(ValueError, match="no significance head"):
+        plain.with_scores(*inputs)
+    again = copy.deepcopy(learnt(3))
+    again.forget_significance()
+    assert torch.equal(again(*inputs, lengths), plain(*inputs, lengths))
 
 
 def test_dropping_tokens_makes_a_difference() -> None:
@@ -159,9 +192,11 @@ def test_dropping_tokens_makes_a_difference() -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(0, 9), st.integers(0, 99))
-def test_a_result_does_not_depend_on_what_it_is_batched_with(lengths: list[int], padding: int, seed: int) -> None:
-    _, ours = models(1)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(0, 9), st.integers(0, 99), st.booleans())
+def test_a_result_does_not_depend_on_what_it_is_batched_with(
+    lengths: list[int], padding: int, seed: int, heads: bool
+) -> None:
+    ours = learnt(1) if heads else models(1)[1]
     shares = LengthConfiguration((0.9, 0.6, 0.4, 0.2))
     tokens, segments, real = batch(lengths, seed, padding)
     together = ours(tokens, segments, real, shares)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from docqa.reader.model import SpanModel
 from docqa.training.inputs import Batch
-from docqa.training.losses import distillation_loss, span_logits, span_loss
+from docqa.training.losses import distillation_loss, significance_loss, span_logits, span_loss
 
 IMPOSSIBLE = float("-inf")
 
@@ -137,3 +137,25 @@ def test_distillation_has_gradients_where_an_answer_can_be_only(places: Tensor) 
 def test_logits_are_impossible_where_no_answer_can_be(tiny_model: SpanModel, places: Tensor) -> None:
     logits = span_logits(tiny_model, batch_of([0] * 3, [0] * 3, [0, 1, 2], places))
     assert torch.equal(logits.isinf(), ~places[:, :, None].expand(-1, -1, 2))
+
+
+# --- significance -------------------------------------------------------------------------------------------
+
+
+def test_significant_are_the_question_and_the_answers_surroundings() -> None:
+    """An answer at tokens 20 and 21 of 64 with a question of 4, by hand, padding left out; a passage without one."""
+    batch = batch_of([20, 0], [21, 0], [0, 1], everywhere(2, 64))
+    batch.segments[:, 4:] = 1
+    batch.real[0, 40:] = False
+    scores = torch.randn(3, 2, 64, generator=torch.Generator().manual_seed(0))
+    wanted = [token < 4 or 10 <= token <= 31 for token in range(40)]
+    by_hand = [
+        math.log1p(math.exp(-score if near else score))
+        for of_layer in scores[:, 0, :40].tolist()
+        for score, near in zip(of_layer, wanted, strict=True)
+    ]
+    assert float(significance_loss(scores, batch)) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
+
+
+def test_without_an_answer_nothing_is_significant_or_not() -> None:
+    assert float(significance_loss(torch.ones(2, 1, 8), batch_of([0], [0], [0], everywhere(1, 8)))) == 0

@@ -71,23 +71,25 @@ def test_the_stages_of_a_reader_are_in_its_card(rivers: Path, start: Path, tmp_p
         (
             ("fine-tune", "--start", start),
             ("length-drop", "--start", tmp_path / "reader-0", "--bound", 0.4, "--validate-every", 2),
-            ("distil", "--teacher", tmp_path / "reader-1", "--layers", 1, "--intermediate-steps", 2),
+            ("significance", "--start", tmp_path / "reader-1"),
+            ("distil", "--teacher", tmp_path / "reader-2", "--layers", 1, "--intermediate-steps", 2),
         )
     ):
         folders = ["--run", tmp_path / f"run-{number}", "--reader", tmp_path / f"reader-{number}"]
         run(command, *given, *options, *folders, "--name", f"rivers-{number}")
-    card = (tmp_path / "reader-2" / "README.md").read_text()
+    card = (tmp_path / "reader-3" / "README.md").read_text()
     for told in (
         "## Stage 1: fine-tuning",
         "## Stage 2: LengthDrop",
         "| bound | 0.4 |",
         "| validated by | mean F1 in full and with layers dropping 0.2 |",
-        "## Stage 3: distillation",
-        "Start: rivers-1, 1 of its 2 layers.",
-        "| teachers | rivers-1 |",
+        "## Stage 3: significance",
+        "## Stage 4: distillation",
+        "Start: rivers-2, 1 of its 2 layers.",
+        "| teachers | rivers-2 |",
     ):
         assert told in card
-    assert Reader(tmp_path / "reader-2").layers == 1
+    assert Reader(tmp_path / "reader-3").layers == 1
 
 
 def test_an_interrupt_says_how_to_go_on(

@@ -191,6 +191,19 @@ def fine_tune_command(start: str, layers: int | None, mix: Mix, settings: Settin
     _write(end, "fine-tuning", start, mix, settings, output)
 
 
+@train.command("significance")
+@_option_start
+@_options_data
+@_options_run
+def significance_command(start: str, mix: Mix, settings: Settings, output: _Output) -> None:
+    """Teach a reader which tokens it may drop, all else of it left as it is."""
+    from docqa.cli.train_progress import trained
+    from docqa.training.significance import learn_significance
+
+    end = trained(learn_significance(start, mix, output.run, settings), output.run)
+    _write(end, "significance", start, mix, settings, output)
+
+
 @train.command("length-drop")
 @_option_start
 @click.option("--bound", type=_SHARE, default=0.35, show_default=True, help="The most that a layer may drop.")

@@ -3,8 +3,12 @@
 BERT (Devlin et al. 2019, arXiv 1810.04805) with a span head: two numbers per token, the logits of being the
 first and the last token of the answer. Without a length configuration it computes what transformers'
 `BertForQuestionAnswering` computes. With one it is the Length-Adaptive Transformer (Kim and Cho 2020,
-arXiv 2010.07003, section 3.1): after a layer's attention the tokens that receive the least attention leave,
-keep the hidden state they arrived with, and rejoin before the span head.
+arXiv 2010.07003, section 3.1): after a layer's attention the least significant tokens leave, keep the hidden
+state they arrived with, and rejoin before the span head.
+
+Which tokens matter is told by the attention that they receive, as in the paper, or by heads that have learnt it
+(`learn_significance`). Attention leaves a passage full of holes; a head keeps the stretches where an answer may
+stand, with far less lost at the same cost (docs/training.md).
 
 Shapes are written (batch, tokens, width); `heads` is the number of attention heads.
 """
@@ -77,6 +81,7 @@ class Layer(nn.Module):
         self.up = RaisingLinear(shape.hidden_size, shape.intermediate_size)
         self.down = nn.Linear(shape.intermediate_size, shape.hidden_size)
         self.output_norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
+        self.significance_head: nn.Linear | None = None
 
     def attend(self, hidden: Tensor, real: Tensor, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
         """What each token takes in from the real ones, before the output projection: (batch, tokens, width).
@@ -95,6 +100,16 @@ class Layer(nn.Module):
             mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
             significance = None
         return mixed.transpose(1, 2).reshape(batch, tokens, width), significance
+
+    def score(self, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """The significance head's logit of each token, (batch, tokens): whether an answer stands at or near it.
+
+        hidden is what the layer was given, mixed what each token took in by attention. ValueError without a head.
+        """
+        if self.significance_head is None:
+            raise ValueError("this layer has no significance head")
+        scores: Tensor = self.significance_head(torch.cat((hidden, mixed), dim=-1))
+        return scores.squeeze(-1).float()
 
     def finish(self, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of the layer for the tokens that go on: output projection and feed-forward network.
@@ -166,6 +181,23 @@ class SpanModel(nn.Module):
         self.layers = _Layers(Layer(shape) for _ in range(shape.num_hidden_layers))
         self.span_head = nn.Linear(shape.hidden_size, 2)
 
+    def learn_significance(self) -> None:
+        """Give each layer a significance head, which knows nothing yet."""
+        for layer in self.layers:
+            layer.significance_head = nn.Linear(2 * self.shape.hidden_size, 1)
+            nn.init.zeros_(layer.significance_head.weight)
+            nn.init.zeros_(layer.significance_head.bias)
+
+    def forget_significance(self) -> None:
+        """Take the significance heads away; attention says again which tokens matter."""
+        for layer in self.layers:
+            layer.significance_head = None
+
+    @property
+    def learns_significance(self) -> bool:
+        """Whether heads say which tokens matter."""
+        return all(layer.significance_head is not None for layer in self.layers)
+
     def forward(
         self, tokens: Tensor, segments: Tensor, real: Tensor, lengths: LengthConfiguration | None = None
     ) -> Tensor:
@@ -184,6 +216,17 @@ class SpanModel(nn.Module):
         logits: Tensor = self.span_head(hidden)
         return logits.float()
 
+    def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
+        hidden = self.embeddings(tokens, segments)
+        scores = []
+        for layer in self.layers:
+            mixed, _ = layer.attend(hidden, real, weigh=False)
+            scores.append(layer.score(hidden, mixed))
+            hidden = layer.finish(hidden, mixed)
+        logits: Tensor = self.span_head(hidden)
+        return logits.float(), torch.stack(scores)
+
     def _drop_and_restore(self, hidden: Tensor, real: Tensor, lengths: LengthConfiguration) -> Tensor:
         """All layers under a length configuration; every token's logits, (batch, tokens, 2).
 
@@ -200,12 +243,16 @@ class SpanModel(nn.Module):
         restored = torch.zeros(batch, tokens + 1, 2, device=real.device)
         for index, layer in enumerate(self.layers):
             kept = [lengths.kept(index, length) for length in input_lengths]
-            mixed, significance = layer.attend(hidden, real, weigh=kept != previous)
+            dropping, learnt = kept != previous, layer.significance_head is not None
+            mixed, significance = layer.attend(hidden, real, weigh=dropping and not learnt)
+            if dropping and learnt:
+                significance = _smoothed(layer.score(hidden, mixed), real)
             if significance is not None:
                 order = _by_significance(significance, real)
                 going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
                 restored = self._restore(restored, _rows(hidden, leaving), _targets(real, places, tokens, leaving))
                 real = _kept(kept, going)
+                going = _in_place(going, real)
                 hidden, mixed, places = _rows(hidden, going), _rows(mixed, going), places.gather(1, going)
             previous = kept
             hidden = layer.finish(hidden, mixed)
@@ -229,6 +276,26 @@ def _carried(kept: list[int], rows: int) -> int:
 def _kept(kept: list[int], going: Tensor) -> Tensor:
     """Which rows of those that go on, most significant first, are more than filling: boolean (batch, going)."""
     return torch.arange(going.shape[1], device=going.device) < torch.tensor(kept, device=going.device)[:, None]
+
+
+def _in_place(going: Tensor, kept: Tensor) -> Tensor:
+    """The rows that go on in the order of the input, their filling behind them: (batch, going)."""
+    beyond = int(going.amax()) + 1
+    return torch.where(kept, going, going + beyond).sort(dim=1).values % beyond
+
+
+# How far a token's neighbours count on either side: what is kept should hang together.
+_NEIGHBOURS = 2
+
+
+def _smoothed(scores: Tensor, real: Tensor) -> Tensor:
+    """The mean of each token's and its real neighbours' scores; both are (batch, tokens), in the input's order."""
+    width = 2 * _NEIGHBOURS + 1
+    sums, counts = (
+        functional.avg_pool1d(each[:, None], width, stride=1, padding=_NEIGHBOURS)[:, 0]
+        for each in (scores.masked_fill(~real, 0.0), real.to(scores.dtype))
+    )
+    return sums / counts.clamp_min(1 / width)
 
 
 def _targets(real: Tensor, places: Tensor, beyond: int, rows: Tensor) -> Tensor:

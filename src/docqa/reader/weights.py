@@ -159,8 +159,11 @@ def _assemble(
     # Parameters without storage take the checkpoint's tensors over as they are: no second copy in memory.
     with torch.device("meta"), _Uninitialised():
         model = SpanModel(shape)
+        learnt = f"{SIGNIFICANCE}.0.weight" in tensors
+        if learnt:
+            model.learn_significance()
     try:
-        model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers), assign=True)
+        model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers, learnt=learnt), assign=True)
     except (KeyError, RuntimeError) as error:
         raise ReaderError(f"{origin} does not hold the weights its config.json describes: {error}") from error
     tokenizer.no_truncation()
@@ -211,11 +214,18 @@ def _check_supported(config: Mapping[str, Any], origin: str) -> None:
         )
 
 
-def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """Rename a `BertForQuestionAnswering` state dict to SpanModel's; KeyError names a missing tensor."""
+# What a checkpoint of docqa's may hold beside those of `BertForQuestionAnswering`: a head for each layer.
+SIGNIFICANCE = "significance"
+
+
+def from_checkpoint(tensors: Mapping[str, Tensor], layers: int, *, learnt: bool = False) -> dict[str, Tensor]:
+    """Rename a `BertForQuestionAnswering` state dict to SpanModel's; KeyError names a missing tensor.
+
+    With `learnt` it also has significance heads.
+    """
     return {
         ours: torch.cat([tensors[name] for name in theirs]) if len(theirs) > 1 else tensors[theirs[0]]
-        for ours, theirs in _names(layers)
+        for ours, theirs in _names(layers, learnt=learnt)
     }
 
 
@@ -223,12 +233,12 @@ def to_checkpoint(state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]
     """The inverse of `from_checkpoint`: SpanModel's state under the names that transformers expects."""
     return {
         name: part.contiguous()
-        for ours, theirs in _names(layers)
+        for ours, theirs in _names(layers, learnt="layers.0.significance_head.weight" in state)
         for name, part in zip(theirs, state[ours].chunk(len(theirs)), strict=True)
     }
 
 
-def _names(layers: int) -> Iterable[tuple[str, tuple[str, ...]]]:
+def _names(layers: int, *, learnt: bool) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Pairs of a SpanModel parameter and the checkpoint's tensors that make it up, in order."""
     for ours, theirs in (
         ("words", "word_embeddings"),
@@ -254,6 +264,8 @@ def _names(layers: int) -> Iterable[tuple[str, tuple[str, ...]]]:
             (f"{ours}.down", (f"{theirs}.output.dense",)),
             (f"{ours}.output_norm", (f"{theirs}.output.LayerNorm",)),
         ]
+        if learnt:
+            modules.append((f"{ours}.significance_head", (f"{SIGNIFICANCE}.{number}",)))
     for our_module, their_modules in modules:
         for parameter in ("weight", "bias"):
             yield f"{our_module}.{parameter}", tuple(f"{module}.{parameter}" for module in their_modules)

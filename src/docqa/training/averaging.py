@@ -16,13 +16,16 @@ from docqa.reader.weights import ReaderModel
 
 
 def average(readers: Sequence[str | os.PathLike[str]]) -> ReaderModel:
-    """The readers' mean, with the tokenizer of the first.
+    """The readers' mean, with the tokenizer of the first, and significance heads if all of them have some.
 
     ReaderError if one cannot be loaded, UsageError if there is only one, or they differ in shape or vocabulary.
     """
     if len(readers) < 2:
         raise UsageError("a mean takes at least two readers")
     first, *others = (weights.load(reader) for reader in readers)
+    if not all(each.model.learns_significance for each in (first, *others)):
+        for each in (first, *others):
+            each.model.forget_significance()
     mean = {name: value.clone() for name, value in first.model.state_dict().items()}
     for number, other in enumerate(others, 2):
         if other.model.shape != first.model.shape or other.tokenizer.get_vocab() != first.tokenizer.get_vocab():

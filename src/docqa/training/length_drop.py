@@ -22,7 +22,7 @@ from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
 from docqa.training.data import Mix
 from docqa.training.inputs import Batch
-from docqa.training.losses import distillation_loss, span_logits, span_loss
+from docqa.training.losses import distillation_loss, scored_logits, significance_loss, span_logits, span_loss
 from docqa.training.run import Event, Settings, train
 from docqa.training.start import load_start
 
@@ -78,8 +78,12 @@ class LengthDrop:
         return kept or [random.randrange(layers)]
 
 
+# The heads' loss is some tenths where the spans' is about one, and it is what draws early layers towards the answer.
+_SIGNIFICANCE_WEIGHT = 0.5
+
+
 class LengthDropObjective:
-    """The span loss at full length, and what shorter passes miss of the full one's predictions."""
+    """The span loss at full length, the significance heads' loss, and what shorter passes miss of the full one's."""
 
     def __init__(self, model: SpanModel, length_drop: LengthDrop) -> None:
         self.model = self.trained = model
@@ -90,8 +94,8 @@ class LengthDropObjective:
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:
         """The full pass's loss, then one for each configuration, the smallest first."""
-        logits = span_logits(self.model, batch)
-        yield span_loss(logits, batch)
+        logits, scores = scored_logits(self.model, batch)
+        yield span_loss(logits, batch) + _SIGNIFICANCE_WEIGHT * significance_loss(scores, batch)
         teacher = logits.detach()
         layers = len(self.model.layers)
         smallest = self._length_drop.smallest(layers)
@@ -123,4 +127,6 @@ def length_drop(
 ) -> Iterator[Event]:
     """Teach a reader to do with fewer tokens; resumes what is in `folder`. See `train`."""
     loaded = load_start(start, settings.seed)
+    if not loaded.model.learns_significance:
+        loaded.model.learn_significance()
     yield from train(loaded, mix, LengthDropObjective(loaded.model, drop), folder, settings)

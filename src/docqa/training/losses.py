@@ -24,6 +24,12 @@ def span_logits(model: SpanModel, batch: Batch, lengths: LengthConfiguration | N
     return logits.masked_fill(~batch.places[:, :, None], float("-inf"))
 
 
+def scored_logits(model: SpanModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The same with nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
+    logits, scores = model.with_scores(batch.tokens, batch.segments, batch.real)
+    return logits.masked_fill(~batch.places[:, :, None], float("-inf")), scores
+
+
 def span_loss(logits: Tensor, batch: Batch) -> Tensor:
     """The mean over inputs of both cross-entropies, over each passage alone and over a question's together."""
     starts, ends = logits.unbind(dim=2)
@@ -45,6 +51,27 @@ def _shared_loss(logits: Tensor, targets: Tensor, questions: Tensor) -> Tensor:
     same = questions[rows][:, None] == questions[None, :]
     of_questions = of_passages.expand(len(rows), -1).masked_fill(~same, float("-inf")).logsumexp(dim=1)
     return (of_questions - logits[rows, targets[rows]]).sum()
+
+
+# How many tokens on either side of an answer belong to what has to be kept of a passage.
+_SURROUNDINGS = 10
+
+
+def significance_loss(scores: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the significance heads' logits (layers, batch, tokens), over inputs with an answer.
+
+    Significant are the question and, in the passage, the answer with what stands around it.
+    """
+    rows = torch.nonzero(batch.starts > 0).squeeze(1)
+    if not len(rows):
+        return scores.new_zeros(())
+    places = torch.arange(batch.tokens.shape[1], device=scores.device)
+    near = (places >= batch.starts[rows, None] - _SURROUNDINGS) & (places <= batch.ends[rows, None] + _SURROUNDINGS)
+    wanted = near | (batch.segments[rows] == 0)
+    losses = functional.binary_cross_entropy_with_logits(
+        scores[:, rows], wanted.to(scores.dtype).expand(len(scores), -1, -1), reduction="none"
+    )
+    return losses[:, batch.real[rows]].mean()
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0) -> Tensor:

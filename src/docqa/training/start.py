@@ -41,11 +41,12 @@ def layer_map(student: int, teacher: int) -> list[int]:
 
 
 def _with_layers(whole: ReaderModel, layers: int) -> ReaderModel:
-    """A model with some of another's layers, at even distances, and all else like it."""
+    """A model with some of another's layers, at even distances, and all else like it but for significance heads."""
     depth = len(whole.model.layers)
     if not 1 <= layers <= depth:
         raise UsageError(f"{whole.name} has {depth} layers; take 1 to {depth} of them, not {layers}")
     model = SpanModel(replace(whole.model.shape, num_hidden_layers=layers))
+    whole.model.forget_significance()
     for name in ("embeddings", "span_head"):
         getattr(model, name).load_state_dict(getattr(whole.model, name).state_dict())
     theirs = list(whole.model.layers)

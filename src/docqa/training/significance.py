@@ -1,0 +1,49 @@
+"""Learning which tokens matter: the significance heads alone, of a reader that stays as it is.
+
+A head is a linear map of what a layer is given and of what its attention takes in. It learns the question and the
+surroundings of the right answer, so it keeps the stretches of a passage where an answer may stand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor, nn
+
+from docqa.reader.model import SpanModel
+from docqa.training.data import Mix
+from docqa.training.inputs import Batch
+from docqa.training.losses import scored_logits, significance_loss
+from docqa.training.run import Event, Settings, train
+from docqa.training.start import load_start
+
+
+class SignificanceObjective:
+    """The significance heads' loss; nothing else of the reader learns."""
+
+    identity = "significance"
+    validated_by = (None,)
+
+    def __init__(self, model: SpanModel) -> None:
+        self.model = model.requires_grad_(requires_grad=False)
+        self.trained = nn.ModuleList(head for layer in model.layers if (head := layer.significance_head) is not None)
+
+    def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:  # noqa: ARG002 (nothing is drawn)
+        """The heads' loss, with nothing dropped."""
+        yield significance_loss(scored_logits(self.model, batch)[1], batch)
+
+    def to(self, device: torch.device) -> None:
+        """Move the reader."""
+        self.model.to(device)
+
+
+def learn_significance(start: str | os.PathLike[str], mix: Mix, folder: Path, settings: Settings) -> Iterator[Event]:
+    """Teach a reader's significance heads, which it gets if it has none; resumes what is in `folder`. See `train`."""
+    loaded = load_start(start, settings.seed)
+    if not loaded.model.learns_significance:
+        loaded.model.learn_significance()
+    yield from train(loaded, mix, SignificanceObjective(loaded.model), folder, settings)
