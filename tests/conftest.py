@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import docqa
+from docqa.reader import lengths
 
 settings.register_profile(
     "docqa",
@@ -40,6 +41,14 @@ def _refused(*arguments, **options):
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = _refused
 """
+
+
+@pytest.fixture(scope="module")
+def short_inputs_drop() -> Iterator[None]:
+    """Let a length configuration drop tokens of the few that tests like to read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lengths, "LEAST_KEPT", 1)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,8 @@ from docqa import DocQA, LengthConfiguration
 from docqa.ranking import FEATURES, Ranking
 from docqa.terms import document_terms
 
+pytestmark = pytest.mark.usefixtures("short_inputs_drop")
+
 
 @pytest.fixture
 def engine(tiny_reader: Path, library: Path, tmp_path: Path) -> DocQA:

@@ -19,6 +19,8 @@ from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.reader import Reader
 from docqa.records import Verdict
 
+pytestmark = pytest.mark.usefixtures("short_inputs_drop")
+
 ASKED = [
     Asked("When does the lease end?", "The lease of the garden ends in May.", ("in May", "May")),
     Asked("What is the rent?", "The rent is 20 a year. " * 20, ("20 a year",)),

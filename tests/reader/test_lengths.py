@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from docqa.errors import ReaderError
 from docqa.reader.choices import EFFORTS, Effort
-from docqa.reader.lengths import LengthConfiguration, LengthTable, MeasuredLengths
+from docqa.reader.lengths import LEAST_KEPT, LengthConfiguration, LengthTable, MeasuredLengths
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,10 @@ def test_text_that_is_no_list_of_shares_is_refused(text: str) -> None:
         LengthConfiguration.parse(text)
 
 
-@pytest.mark.parametrize(("share", "length", "kept"), [(0.7, 10, 7), (0.5, 5, 3), (1.0, 9, 9), (0.01, 10, 1)])
-def test_the_number_kept_is_the_share_rounded_up(share: float, length: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("share", "length", "kept"), [(0.7, 100, 70), (0.5, 201, 101), (1.0, 90, 90), (0.01, 90, LEAST_KEPT), (0.01, 9, 9)]
+)
+def test_the_number_kept_is_the_share_rounded_up_but_never_few(share: float, length: int, kept: int) -> None:
     assert LengthConfiguration((share,)).kept(0, length) == kept
 
 
@@ -49,11 +51,11 @@ shares = st.lists(st.floats(0.001, 1.0), min_size=1, max_size=6).map(lambda each
 
 
 @given(shares, st.integers(1, 512))
-def test_layers_keep_ever_fewer_tokens_but_at_least_one(shares: tuple[float, ...], length: int) -> None:
+def test_layers_keep_ever_fewer_tokens_but_never_few(shares: tuple[float, ...], length: int) -> None:
     lengths = LengthConfiguration(shares)
     kept = [length, *(lengths.kept(layer, length) for layer in range(len(shares)))]
     assert kept == sorted(kept, reverse=True)
-    assert kept[-1] >= 1
+    assert kept[-1] >= min(length, LEAST_KEPT)
 
 
 # --- the measured table -------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ VOCABULARY = 50
 
 torch.set_num_threads(1)
 
+pytestmark = pytest.mark.usefixtures("short_inputs_drop")
+
 
 @cache
 def models(shape: int) -> tuple[BertForQuestionAnswering, SpanModel]:

@@ -22,6 +22,8 @@ from docqa.records import Span
 
 LEASE = "The lease ends in May. The rent of the garden is 20 a year."
 
+pytestmark = pytest.mark.usefixtures("short_inputs_drop")
+
 
 @pytest.fixture(scope="module")
 def reader(tiny_reader: Path) -> Reader:

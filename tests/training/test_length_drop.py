@@ -21,6 +21,8 @@ from docqa.training.losses import span_logits, span_loss
 from docqa.training.run import Settings, Trained
 from docqa.training.validation import Slice
 
+pytestmark = pytest.mark.usefixtures("short_inputs_drop")
+
 
 @given(st.floats(0.01, 0.9), st.integers(0, 4), st.integers(1, 12), st.integers())
 def test_no_layer_drops_more_than_the_bound(bound: float, drawn: int, layers: int, seed: int) -> None:

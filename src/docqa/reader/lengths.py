@@ -24,6 +24,9 @@ PASSAGES: Mapping[Effort, int] = {"fast": 5, "balanced": 10, "thorough": 20}
 # nothing, and still blur which of several passages is the right one.
 _WORTHWHILE_TIME = 0.85
 
+# So many tokens always go on: in a short input the question alone takes up what a share would leave.
+LEAST_KEPT = 64
+
 # Differences of F1 below this are rounding.
 _EQUAL_F1 = 1e-9
 
@@ -51,9 +54,9 @@ class LengthConfiguration:
         return self.shares[-1] == 1.0
 
     def kept(self, layer: int, length: int) -> int:
-        """How many of an input's `length` real tokens go on after `layer` (0 is the first); at least one."""
+        """How many of an input's `length` real tokens go on after `layer` (0 is the first); at least LEAST_KEPT."""
         # The margin keeps 0.7 * 10 at seven tokens where floating point makes it 7.000000000000001.
-        return max(1, min(length, math.ceil(self.shares[layer] * length - 1e-9)))
+        return min(length, max(LEAST_KEPT, math.ceil(self.shares[layer] * length - 1e-9)))
 
     @classmethod
     def parse(cls, text: str) -> LengthConfiguration:
