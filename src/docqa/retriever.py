@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -51,6 +51,8 @@ from docqa.postings import (
 from docqa.store import SegmentRow, Store
 
 Scores = NDArray[np.float64]
+
+_NOWHERE = np.empty(0, np.int64)
 
 # BM25's saturation of frequencies and its normalisation by length, chosen by recall on SQuADShifts' new Wikipedia
 # articles and ten articles of SQuAD 2.0's training set: passages are alike in length, and repeat little.
@@ -156,19 +158,36 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Where in the collection a term occurs, with the factor of its IDF at each place."""
+    """Where in the collection a term occurs: at `places[i]` its score is `idf * factors[codes[i]]`.
+
+    Scores are made when they are asked for: of frequent terms, few ever are.
+    """
 
     places: Integers
+    codes: NDArray[np.integer]
     factors: Scores
+    idf: float = 1.0
+
+    def corrected(self, index: Integers, factors: Scores) -> _Found:
+        """The same, but for the factors of some entries."""
+        each = self.factors.take(self.codes)
+        each[index] = factors
+        return _Found(self.places, np.arange(len(each)), each)
 
     def weighed(self, idf: float) -> _Found:
-        return _Found(self.places, idf * self.factors)
+        return _Found(self.places, self.codes, self.factors, idf)
+
+    @property
+    def scores(self) -> Scores:
+        return self.idf * self.factors.take(self.codes)
 
     def at(self, places: Integers) -> Scores:
-        """The factors at some places, 0 where the term does not occur."""
+        """The scores at some places, 0 where the term does not occur."""
         index = self.places.searchsorted(places)
-        index[index == len(self.places)] = 0
-        return np.where(self.places[index] == places, self.factors[index], 0.0)
+        # Beyond the last place stands no passage; the last is looked at instead, and is another.
+        scores = self.idf * self.factors.take(self.codes.take(index, mode="clip"))
+        scores[self.places.take(index, mode="clip") != places] = 0.0
+        return scores
 
 
 class SqliteRetriever:
@@ -258,14 +277,14 @@ class SqliteRetriever:
 
     def _find(self, segments: Sequence[_Segment], terms: Sequence[str], average_length: float) -> dict[str, _Found]:
         """Read where each term occurs in all segments; those that do not occur are left out."""
-        parts: dict[str, list[_Found]] = {}
+        parts: dict[str, list[tuple[_Segment, Entries]]] = {}
         with _translated():
             for segment in segments:
                 for term, data in self._store.blocks_with(segment.row.id, terms):
                     entries = Block.read(data).find(term)
                     if entries is not None:
-                        parts.setdefault(term, []).append(_scored(segment, entries, average_length))
-        found = {term: _joined(each) for term, each in parts.items()}
+                        parts.setdefault(term, []).append((segment, entries))
+            found = {term: _joined(each, average_length) for term, each in parts.items()}
         return {term: each for term, each in found.items() if len(each.places)}
 
     # --- change
@@ -341,24 +360,44 @@ class SqliteRetriever:
 # --- ranking
 
 
-def _scored(segment: _Segment, entries: Entries, average_length: float) -> _Found:
-    """Turn a term's entries in a segment into factors, leaving out the dead."""
-    places, factors = entries.places, _factors_by_code(average_length).take(entries.codes)
-    if not len(places) or places[-1] >= segment.row.passages:
-        raise DamagedPostingsError("an entry stands beyond the last passage")
-    if len(entries.escaped):
-        frequencies, lengths = entries.frequencies.astype(np.int64), entries.lengths.astype(np.int64)
-        factors[entries.escaped] = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
-    if len(segment.dead):
-        live = ~np.isin(places, segment.dead, assume_unique=True)
-        places, factors = places[live], factors[live]
-    return _Found(places + segment.offset if segment.offset else places, factors)
+def _joined(parts: Sequence[tuple[_Segment, Entries]], average_length: float) -> _Found:
+    """Bring a term's entries in all segments to their places in the collection, leaving out the dead."""
+    codes = parts[0][1].codes if len(parts) == 1 else np.concatenate([entries.codes for _, entries in parts])
+    places = np.empty(len(codes), np.int64)
+    found = _Found(places, codes, _factors_by_code(average_length))
+    start = 0
+    for segment, entries in parts:
+        part = slice(start, start := start + len(entries.codes))
+        entries.locate(places[part], segment.offset)
+        if part.start == start or places[start - 1] >= segment.offset + segment.row.passages:
+            raise DamagedPostingsError("an entry stands beyond the last passage")
+        index, frequencies, lengths = entries.escapes()
+        if len(index):
+            factors = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
+            found = found.corrected(part.start + index, factors)
+    dead = [segment.dead + segment.offset for segment, _ in parts if len(segment.dead)]
+    if dead:
+        live = ~np.isin(places, np.concatenate(dead), assume_unique=True)
+        found = _Found(places[live], found.codes[live], found.factors)
+    return found
 
 
-def _joined(parts: Sequence[_Found]) -> _Found:
-    if len(parts) == 1:
-        return parts[0]
-    return _Found(np.concatenate([part.places for part in parts]), np.concatenate([part.factors for part in parts]))
+# Zeros that the last search left for the next: memory that is new costs more time than what is done in it.
+_spare: list[Scores] = []
+
+
+def _zeros(size: int) -> Scores:
+    with suppress(IndexError):
+        if len(spare := _spare.pop()) >= size:
+            return spare
+    return np.zeros(size)
+
+
+def _distinct(places: Integers) -> Integers:
+    places.sort()
+    first = np.ones(len(places), bool)
+    np.not_equal(places[1:], places[:-1], out=first[1:])
+    return places[first]
 
 
 def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Scores]:
@@ -368,20 +407,23 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
     always the same sum.
     """
     queue = sorted(weighed, key=lambda each: len(each.places))
-    bounds = [float(each.factors.max()) for each in queue]
-    totals = np.zeros(size)
+    bounds = [(K1 + 1) * each.idf for each in queue]
+    totals = _zeros(size)
     least = 0.0
     for number, each in enumerate(queue, 1):
-        np.add.at(totals, each.places, each.factors)
+        np.add.at(totals, each.places, each.scores)
         others, rest = queue[number:], sum(bounds[number:])
         if len(each.places) >= k and rest <= _HOPE * sum(bounds) and (others or not least):
             least = max(least, _reached(totals, each.places, others, k))
-        if least > rest:
-            places = (totals > least - rest).nonzero()[0]
+        if least > rest or not others:
+            added = np.concatenate([each.places for each in queue[:number]])
+            places = _distinct(added[totals[added] > least - rest])
             if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
-                return _completed(places, totals[places], others, bounds[number:], least)
-    places = (totals > 0).nonzero()[0]
-    return places, totals[places]
+                scores = totals[places]
+                totals[added] = 0.0
+                _spare[:] = [totals]
+                return _completed(places, scores, others, bounds[number:], least)
+    return _NOWHERE, np.zeros(0)
 
 
 def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int) -> float:
@@ -412,7 +454,7 @@ def _all(weighed: Iterable[_Found], size: int) -> Scores:
     """Score every passage."""
     totals = np.zeros(size)
     for each in sorted(weighed, key=lambda each: len(each.places)):
-        np.add.at(totals, each.places, each.factors)
+        np.add.at(totals, each.places, each.scores)
     return totals
 
 
