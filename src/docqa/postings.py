@@ -87,7 +87,9 @@ class Entries(NamedTuple):
 
     def escapes(self) -> tuple[Integers, Integers, Integers]:
         """Which entries have the code ESCAPE, with their frequencies and lengths; DamagedPostingsError likewise."""
-        index = (self.codes == ESCAPE).nonzero()[0] if self.escaped.shape[1] else _NONE
+        if not self.escaped.size:
+            return _NONE, _NONE, _NONE
+        index = (self.codes == ESCAPE).nonzero()[0]
         frequencies, lengths = self.escaped[:, : len(index)].astype(np.int64)
         if len(frequencies) != len(index):
             raise DamagedPostingsError("escaped codes are missing")

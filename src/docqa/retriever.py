@@ -20,10 +20,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ _COMPACT_SHARE = 3 / 4
 _PURGED_PASSAGES = 4_096
 _PURGED_SHARE = 1 / 8
 # The k best are only estimated once the terms that are left could give this share of the highest score at most.
-_HOPE = 0.5
+_HOPE = 0.25
 # Looking up a passage among a term's costs as much as adding this many of them.
 _LOOKUP_COST = 30
 # How many blocks of each segment a merge holds in memory, and a check; most take a page.
@@ -147,17 +147,15 @@ def _factors_by_code(average_length: float) -> Scores:
     return BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """A segment as searches see it: its passages stand in the collection from `offset` on."""
+class _Segment(NamedTuple):
+    """A segment as searches see it: its passages stand in the collection from `offset` on, `dead` ones among them."""
 
     row: SegmentRow
     offset: int
     dead: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """Where in the collection a term occurs: at `places[i]` its score is `idf * factors[codes[i]]`.
 
     Scores are made when they are asked for: of frequent terms, few ever are.
@@ -173,6 +171,10 @@ class _Found:
         each = self.factors.take(self.codes)
         each[index] = factors
         return _Found(self.places, np.arange(len(each)), each)
+
+    def without(self, dead: Integers) -> _Found:
+        live = ~np.isin(self.places, dead, assume_unique=True)
+        return _Found(self.places[live], self.codes[live], self.factors)
 
     def weighed(self, idf: float) -> _Found:
         return _Found(self.places, self.codes, self.factors, idf)
@@ -285,6 +287,9 @@ class SqliteRetriever:
                     if entries is not None:
                         parts.setdefault(term, []).append((segment, entries))
             found = {term: _joined(each, average_length) for term, each in parts.items()}
+        dead = np.concatenate([segment.dead for segment in segments])
+        if len(dead):
+            found = {term: each.without(dead) for term, each in found.items()}
         return {term: each for term, each in found.items() if len(each.places)}
 
     # --- change
@@ -361,34 +366,30 @@ class SqliteRetriever:
 
 
 def _joined(parts: Sequence[tuple[_Segment, Entries]], average_length: float) -> _Found:
-    """Bring a term's entries in all segments to their places in the collection, leaving out the dead."""
+    """Bring a term's entries in all segments to their places in the collection, the dead with the others."""
     codes = parts[0][1].codes if len(parts) == 1 else np.concatenate([entries.codes for _, entries in parts])
-    places = np.empty(len(codes), np.int64)
-    found = _Found(places, codes, _factors_by_code(average_length))
-    start = 0
+    found = _Found(np.empty(len(codes), np.int64), codes, _factors_by_code(average_length))
+    end = 0
     for segment, entries in parts:
-        part = slice(start, start := start + len(entries.codes))
-        entries.locate(places[part], segment.offset)
-        if part.start == start or places[start - 1] >= segment.offset + segment.row.passages:
+        start, end = end, end + len(entries.codes)
+        entries.locate(found.places[start:end], segment.offset)
+        if start == end or found.places[end - 1] >= segment.offset + segment.row.passages:
             raise DamagedPostingsError("an entry stands beyond the last passage")
         index, frequencies, lengths = entries.escapes()
         if len(index):
             factors = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
-            found = found.corrected(part.start + index, factors)
-    dead = [segment.dead + segment.offset for segment, _ in parts if len(segment.dead)]
-    if dead:
-        live = ~np.isin(places, np.concatenate(dead), assume_unique=True)
-        found = _Found(places[live], found.codes[live], found.factors)
+            found = found.corrected(start + index, factors)
     return found
 
 
-# Zeros that the last search left for the next: memory that is new costs more time than what is done in it.
+# What the last search added in: memory that is new costs more time than what is done in it.
 _spare: list[Scores] = []
 
 
 def _zeros(size: int) -> Scores:
     with suppress(IndexError):
         if len(spare := _spare.pop()) >= size:
+            spare[:size] = 0.0
             return spare
     return np.zeros(size)
 
@@ -407,22 +408,26 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
     always the same sum.
     """
     queue = sorted(weighed, key=lambda each: len(each.places))
-    bounds = [(K1 + 1) * each.idf for each in queue]
+    rests = [(K1 + 1) * sum(each.idf for each in queue[number:]) for number in range(len(queue) + 1)]
+    rare = next((each.places for each in queue if len(each.places) >= k), _NOWHERE)
     totals = _zeros(size)
-    least = 0.0
+    least, places = 0.0, _NOWHERE
     for number, each in enumerate(queue, 1):
         np.add.at(totals, each.places, each.scores)
-        others, rest = queue[number:], sum(bounds[number:])
-        if len(each.places) >= k and rest <= _HOPE * sum(bounds) and (others or not least):
-            least = max(least, _reached(totals, each.places, others, k))
+        others, rest = queue[number:], rests[number]
+        if len(each.places) >= k and rest <= _HOPE * rests[0] and (others or not least):
+            least = max(least, _reached(totals, rare, others, k))
         if least > rest or not others:
-            added = np.concatenate([each.places for each in queue[:number]])
-            places = _distinct(added[totals[added] > least - rest])
+            if not len(places):
+                # The best have one of the terms after which those that follow give too little together.
+                telling = next((count for count, left in enumerate(rests) if left < least), number)
+                places = np.concatenate([each.places for each in queue[:telling]])
+            places = places[totals[places] > least - rest]
             if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
+                places = _distinct(places)
                 scores = totals[places]
-                totals[added] = 0.0
                 _spare[:] = [totals]
-                return _completed(places, scores, others, bounds[number:], least)
+                return _completed(places, scores, others, rests[number + 1 :], least)
     return _NOWHERE, np.zeros(0)
 
 
@@ -440,12 +445,12 @@ def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int)
 
 
 def _completed(
-    places: Integers, scores: Scores, others: Sequence[_Found], bounds: Sequence[float], least: float
+    places: Integers, scores: Scores, others: Sequence[_Found], rests: Sequence[float], least: float
 ) -> tuple[Integers, Scores]:
     """Add other terms to the scores of some places, leaving out those that cannot reach the least any more."""
-    for number, each in enumerate(others, 1):
+    for each, rest in zip(others, rests, strict=True):
         scores += each.at(places)
-        likely = scores >= least - sum(bounds[number:])
+        likely = scores >= least - rest
         places, scores = places[likely], scores[likely]
     return places, scores
 
@@ -472,7 +477,7 @@ def _top(ids: Integers, scores: Scores, k: int) -> list[tuple[int, float]]:
 def _placed(rows: Iterable[SegmentRow]) -> Iterator[_Segment]:
     offset = 0
     for row in rows:
-        yield _Segment(row, offset, _numbers(row.dead))
+        yield _Segment(row, offset, _numbers(row.dead) + offset if len(row.dead) > 1 else _NOWHERE)
         offset += row.passages
 
 
