@@ -82,13 +82,12 @@ class Entries(NamedTuple):
         if len(self.large):
             index = (self.gaps == _LARGE_GAP).nonzero()[0]
             _fill(places, index, self.large[: len(index)])
-        places[:1] += offset
+        if offset:
+            places[:1] += offset
         places.cumsum(out=places)
 
     def escapes(self) -> tuple[Integers, Integers, Integers]:
         """Which entries have the code ESCAPE, with their frequencies and lengths; DamagedPostingsError likewise."""
-        if not self.escaped.size:
-            return _NONE, _NONE, _NONE
         index = (self.codes == ESCAPE).nonzero()[0]
         frequencies, lengths = self.escaped[:, : len(index)].astype(np.int64)
         if len(frequencies) != len(index):
@@ -307,8 +306,9 @@ class Block(NamedTuple):
         if number >= len(self.ends):
             raise DamagedPostingsError("terms and their entries do not match")
         start, end = int(self.ends[number - 1]) if number else 0, int(self.ends[number])
-        large = np.count_nonzero(self.gaps[:start] == _LARGE_GAP) if len(self.large) else 0
-        escaped = np.count_nonzero(self.codes[:start] == ESCAPE) if self.escaped.shape[1] else 0
+        gaps_at = self.vocabulary - len(self.gaps)
+        large = self.data.count(_LARGE_GAP, gaps_at, gaps_at + start)
+        escaped = np.count_nonzero(self.codes[:start] == ESCAPE) if self.escaped.size else 0
         return Entries(self.gaps[start:end], self.codes[start:end], self.large[large:], self.escaped[:, escaped:])
 
 
@@ -363,9 +363,6 @@ def from_rows(rows: Iterable[tuple[str, bytes, bytes]], lengths: bytes) -> Posti
         np.concatenate([frequencies for _, _, frequencies in parts]).astype(np.int32),
         decode_numbers(lengths).astype(np.int32),
     )
-
-
-_NONE = np.empty(0, np.int64)
 
 
 def _fill(numbers: NDArray[np.int32] | Integers, places: Integers, values: NDArray[np.unsignedinteger]) -> None:

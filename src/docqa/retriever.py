@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -69,6 +69,8 @@ _PURGED_SHARE = 1 / 8
 _HOPE = 0.25
 # Looking up a passage among a term's costs as much as adding this many of them.
 _LOOKUP_COST = 30
+# Half of what a process keeps of the memory that its searches took: enough for a million passages.
+_KEPT_BYTES = 24 << 20
 # How many blocks of each segment a merge holds in memory, and a check; most take a page.
 _MERGED_BLOCKS = 128
 
@@ -138,6 +140,16 @@ class BM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         norms = self.k1 * (1 - self.b + self.b * lengths / self.avgdl)
         factors: Scores = frequencies * (self.k1 + 1) / (frequencies + norms)
         return factors
+
+
+@lru_cache(maxsize=1)
+def _keep_memory() -> None:
+    """Have memory that a search gives back kept for the next: fetching it anew would take as long as the search.
+
+    glibc returns memory to the system in blocks as large as the largest it was ever given back, and at twice this
+    size; elsewhere this does nothing.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
 
 
 @lru_cache(maxsize=4)
@@ -240,6 +252,7 @@ class SqliteRetriever:
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Rank as the protocol says, by the sum of BM25 term scores; repeated terms count once."""
+        _keep_memory()
         segments = list(_placed(self._store.segments()))
         passages = sum(segment.row.live for segment in segments)
         if not passages or k < 1:
@@ -286,7 +299,8 @@ class SqliteRetriever:
                     entries = Block.read(data).find(term)
                     if entries is not None:
                         parts.setdefault(term, []).append((segment, entries))
-            found = {term: _joined(each, average_length) for term, each in parts.items()}
+            factors = _factors_by_code(average_length)
+            found = {term: _joined(each, factors, average_length) for term, each in parts.items()}
         dead = np.concatenate([segment.dead for segment in segments])
         if len(dead):
             found = {term: each.without(dead) for term, each in found.items()}
@@ -365,40 +379,21 @@ class SqliteRetriever:
 # --- ranking
 
 
-def _joined(parts: Sequence[tuple[_Segment, Entries]], average_length: float) -> _Found:
+def _joined(parts: Sequence[tuple[_Segment, Entries]], factors: Scores, average_length: float) -> _Found:
     """Bring a term's entries in all segments to their places in the collection, the dead with the others."""
     codes = parts[0][1].codes if len(parts) == 1 else np.concatenate([entries.codes for _, entries in parts])
-    found = _Found(np.empty(len(codes), np.int64), codes, _factors_by_code(average_length))
+    found = _Found(np.empty(len(codes), np.int64), codes, factors)
     end = 0
     for segment, entries in parts:
         start, end = end, end + len(entries.codes)
         entries.locate(found.places[start:end], segment.offset)
         if start == end or found.places[end - 1] >= segment.offset + segment.row.passages:
             raise DamagedPostingsError("an entry stands beyond the last passage")
-        index, frequencies, lengths = entries.escapes()
-        if len(index):
-            factors = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
-            found = found.corrected(start + index, factors)
+        if entries.escaped.size:
+            index, frequencies, lengths = entries.escapes()
+            exact = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
+            found = found.corrected(start + index, exact)
     return found
-
-
-# What the last search added in: memory that is new costs more time than what is done in it.
-_spare: list[Scores] = []
-
-
-def _zeros(size: int) -> Scores:
-    with suppress(IndexError):
-        if len(spare := _spare.pop()) >= size:
-            spare[:size] = 0.0
-            return spare
-    return np.zeros(size)
-
-
-def _distinct(places: Integers) -> Integers:
-    places.sort()
-    first = np.ones(len(places), bool)
-    np.not_equal(places[1:], places[:-1], out=first[1:])
-    return places[first]
 
 
 def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Scores]:
@@ -408,9 +403,11 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
     always the same sum.
     """
     queue = sorted(weighed, key=lambda each: len(each.places))
-    rests = [(K1 + 1) * sum(each.idf for each in queue[number:]) for number in range(len(queue) + 1)]
+    # No term gives more than this; what the terms after each number of them give together at most.
+    bounds = [(K1 + 1) * each.idf for each in queue]
+    rests = [sum(bounds[number:]) for number in range(len(queue) + 1)]
     rare = next((each.places for each in queue if len(each.places) >= k), _NOWHERE)
-    totals = _zeros(size)
+    totals = np.zeros(size)
     least, places = 0.0, _NOWHERE
     for number, each in enumerate(queue, 1):
         np.add.at(totals, each.places, each.scores)
@@ -418,16 +415,12 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
         if len(each.places) >= k and rest <= _HOPE * rests[0] and (others or not least):
             least = max(least, _reached(totals, rare, others, k))
         if least > rest or not others:
-            if not len(places):
-                # The best have one of the terms after which those that follow give too little together.
-                telling = next((count for count, left in enumerate(rests) if left < least), number)
-                places = np.concatenate([each.places for each in queue[:telling]])
-            places = places[totals[places] > least - rest]
+            if len(places):
+                places = places[totals[places] > least - rest]
+            else:
+                places = (totals > least - rest).nonzero()[0]
             if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
-                places = _distinct(places)
-                scores = totals[places]
-                _spare[:] = [totals]
-                return _completed(places, scores, others, rests[number + 1 :], least)
+                return _completed(places, totals[places], others, rests[number + 1 :], least)
     return _NOWHERE, np.zeros(0)
 
 
@@ -465,8 +458,8 @@ def _all(weighed: Iterable[_Found], size: int) -> Scores:
 
 def _top(ids: Integers, scores: Scores, k: int) -> list[tuple[int, float]]:
     if len(scores) > k:
-        kth = np.partition(scores, -k)[-k]
-        ids, scores = ids[scores >= kth], scores[scores >= kth]
+        best = scores >= scores[scores.argpartition(-k)[-k]]
+        ids, scores = ids[best], scores[best]
     order = np.lexsort((ids, -scores))
     return list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
 
