@@ -264,6 +264,9 @@ class _Written(NamedTuple):
         )
 
 
+_NO_ESCAPES = np.empty((2, 0), np.uint32)
+
+
 class Block(NamedTuple):
     """The parts of one block as they lie in its bytes; `ends` says where each term's entries end."""
 
@@ -288,7 +291,7 @@ class Block(NamedTuple):
             return cls(
                 np.frombuffer(data, "<u2", entries, codes_at),
                 np.frombuffer(data, np.uint8, entries, gaps_at),
-                np.frombuffer(data, "<u4", 2 * escaped, _HEADER.size).reshape(2, escaped),
+                np.frombuffer(data, "<u4", 2 * escaped, _HEADER.size).reshape(2, escaped) if escaped else _NO_ESCAPES,
                 np.frombuffer(data, f"<u{width}", large, _HEADER.size + 8 * escaped),
                 np.frombuffer(data, "<u2", terms, ends_at) if terms > 1 else np.array([entries]),
                 data,

@@ -415,10 +415,7 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
         if len(each.places) >= k and rest <= _HOPE * rests[0] and (others or not least):
             least = max(least, _reached(totals, rare, others, k))
         if least > rest or not others:
-            if len(places):
-                places = places[totals[places] > least - rest]
-            else:
-                places = (totals > least - rest).nonzero()[0]
+            places = places[totals[places] > least - rest] if len(places) else (totals > least - rest).nonzero()[0]
             if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
                 return _completed(places, totals[places], others, rests[number + 1 :], least)
     return _NOWHERE, np.zeros(0)
