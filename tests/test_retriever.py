@@ -161,7 +161,9 @@ def test_what_is_left_out_by_its_bound_changes_no_place_and_no_score(
     drawn: list[tuple[set[int], float]], k: int, lookup_cost: int, random: Random
 ) -> None:
     weighed = [
-        _Found(np.array(sorted(places)), weight * np.array([random.choice([1.0, 1.5]) for _ in places]))
+        _Found(
+            np.array(sorted(places)), np.array([random.choice([0, 1]) for _ in places]), np.array([1.0, 1.5]), weight
+        )
         for places, weight in drawn
     ]
     with pytest.MonkeyPatch.context() as patch:

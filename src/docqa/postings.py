@@ -65,16 +65,34 @@ def _narrowed(numbers: Counts) -> NDArray[np.integer]:
 
 
 class Entries(NamedTuple):
-    """One term's entries: its passages, their codes, and what the codes could not say.
+    """One term's entries as they lie in a block: distances and codes.
 
-    `escaped` are the entries with the code ESCAPE, `frequencies` and `lengths` theirs.
+    What these could not say stands in `large` and `escaped`, for these entries first, for others of the block after
+    that.
     """
 
-    places: Integers
+    gaps: NDArray[np.uint8]
     codes: NDArray[np.uint16]
-    escaped: Integers
-    frequencies: NDArray[np.uint32]
-    lengths: NDArray[np.uint32]
+    large: NDArray[np.unsignedinteger]
+    escaped: NDArray[np.uint32]
+
+    def locate(self, places: Integers, offset: int) -> None:
+        """Write the places of the entries, counted from an offset on; DamagedPostingsError if some are not known."""
+        places[:] = self.gaps
+        if len(self.large):
+            index = (self.gaps == _LARGE_GAP).nonzero()[0]
+            _fill(places, index, self.large[: len(index)])
+        if offset:
+            places[:1] += offset
+        places.cumsum(out=places)
+
+    def escapes(self) -> tuple[Integers, Integers, Integers]:
+        """Which entries have the code ESCAPE, with their frequencies and lengths; DamagedPostingsError likewise."""
+        index = (self.codes == ESCAPE).nonzero()[0]
+        frequencies, lengths = self.escaped[:, : len(index)].astype(np.int64)
+        if len(frequencies) != len(index):
+            raise DamagedPostingsError("escaped codes are missing")
+        return index, frequencies, lengths
 
 
 class DamagedPostingsError(ValueError):
@@ -246,6 +264,9 @@ class _Written(NamedTuple):
         )
 
 
+_NO_ESCAPES = np.empty((2, 0), np.uint32)
+
+
 class Block(NamedTuple):
     """The parts of one block as they lie in its bytes; `ends` says where each term's entries end."""
 
@@ -270,7 +291,7 @@ class Block(NamedTuple):
             return cls(
                 np.frombuffer(data, "<u2", entries, codes_at),
                 np.frombuffer(data, np.uint8, entries, gaps_at),
-                np.frombuffer(data, "<u4", 2 * escaped, _HEADER.size).reshape(2, escaped),
+                np.frombuffer(data, "<u4", 2 * escaped, _HEADER.size).reshape(2, escaped) if escaped else _NO_ESCAPES,
                 np.frombuffer(data, f"<u{width}", large, _HEADER.size + 8 * escaped),
                 np.frombuffer(data, "<u2", terms, ends_at) if terms > 1 else np.array([entries]),
                 data,
@@ -280,29 +301,18 @@ class Block(NamedTuple):
             raise DamagedPostingsError(str(error)) from error
 
     def find(self, term: str) -> Entries | None:
-        """Return a term's entries, None if it is not in the block; DamagedPostingsError if they make no sense."""
+        """Return a term's entries, None if it is not in the block; DamagedPostingsError if there can be none."""
         at = self.data.find(b"\n%b\n" % term.encode(), self.vocabulary)
         if at < 0:
             return None
         number = self.data.count(b"\n", self.vocabulary, at)
-        if len(self.ends) == 1:
-            return self._entries(slice(0, len(self.codes)), 0, 0)
-        start = int(self.ends[number - 1]) if number else 0
-        large = int(np.count_nonzero(self.gaps[:start] == _LARGE_GAP))
-        escaped = int(np.count_nonzero(self.codes[:start] == ESCAPE))
-        return self._entries(slice(start, int(self.ends[number])), large, escaped)
-
-    def _entries(self, part: slice, large: int, escaped: int) -> Entries:
-        """Decode one term's entries, before which stand so many large gaps and escaped codes."""
-        codes, gaps = self.codes[part], self.gaps[part].astype(np.int64)
-        if len(self.large):
-            places = (self.gaps[part] == _LARGE_GAP).nonzero()[0]
-            _fill(gaps, places, self.large[large : large + len(places)])
-        escapes = (codes == ESCAPE).nonzero()[0] if self.escaped.shape[1] else _NONE
-        frequencies, lengths = self.escaped[:, escaped : escaped + len(escapes)]
-        if len(frequencies) != len(escapes):
-            raise DamagedPostingsError("escaped codes are missing")
-        return Entries(gaps.cumsum(), codes, escapes, frequencies, lengths)
+        if number >= len(self.ends):
+            raise DamagedPostingsError("terms and their entries do not match")
+        start, end = int(self.ends[number - 1]) if number else 0, int(self.ends[number])
+        gaps_at = self.vocabulary - len(self.gaps)
+        large = self.data.count(_LARGE_GAP, gaps_at, gaps_at + start)
+        escaped = np.count_nonzero(self.codes[:start] == ESCAPE) if self.escaped.size else 0
+        return Entries(self.gaps[start:end], self.codes[start:end], self.large[large:], self.escaped[:, escaped:])
 
 
 def decode(blocks: Iterable[bytes], lengths: Counts) -> Postings:
@@ -356,9 +366,6 @@ def from_rows(rows: Iterable[tuple[str, bytes, bytes]], lengths: bytes) -> Posti
         np.concatenate([frequencies for _, _, frequencies in parts]).astype(np.int32),
         decode_numbers(lengths).astype(np.int32),
     )
-
-
-_NONE = np.empty(0, np.int64)
 
 
 def _fill(numbers: NDArray[np.int32] | Integers, places: Integers, values: NDArray[np.unsignedinteger]) -> None:

@@ -20,10 +20,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ from docqa.store import SegmentRow, Store
 
 Scores = NDArray[np.float64]
 
+_NOWHERE = np.empty(0, np.int64)
+
 # BM25's saturation of frequencies and its normalisation by length, chosen by recall on SQuADShifts' new Wikipedia
 # articles and ten articles of SQuAD 2.0's training set: passages are alike in length, and repeat little.
 K1, B = 0.9, 0.5
@@ -64,9 +66,11 @@ _COMPACT_SHARE = 3 / 4
 _PURGED_PASSAGES = 4_096
 _PURGED_SHARE = 1 / 8
 # The k best are only estimated once the terms that are left could give this share of the highest score at most.
-_HOPE = 0.5
+_HOPE = 0.25
 # Looking up a passage among a term's costs as much as adding this many of them.
 _LOOKUP_COST = 30
+# Half of what a process keeps of the memory that its searches took: enough for a million passages.
+_KEPT_BYTES = 24 << 20
 # How many blocks of each segment a merge holds in memory, and a check; most take a page.
 _MERGED_BLOCKS = 128
 
@@ -138,6 +142,16 @@ class BM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
         return factors
 
 
+@lru_cache(maxsize=1)
+def _keep_memory() -> None:
+    """Have memory that a search gives back kept for the next: fetching it anew would take as long as the search.
+
+    glibc returns memory to the system in blocks as large as the largest it was ever given back, and at twice this
+    size; elsewhere this does nothing.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
+
+
 @lru_cache(maxsize=4)
 def _factors_by_code(average_length: float) -> Scores:
     """The factors of all codes in a collection of this average length, by code."""
@@ -145,30 +159,49 @@ def _factors_by_code(average_length: float) -> Scores:
     return BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """A segment as searches see it: its passages stand in the collection from `offset` on."""
+class _Segment(NamedTuple):
+    """A segment as searches see it: its passages stand in the collection from `offset` on, `dead` ones among them."""
 
     row: SegmentRow
     offset: int
     dead: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Where in the collection a term occurs, with the factor of its IDF at each place."""
+class _Found(NamedTuple):
+    """Where in the collection a term occurs: at `places[i]` its score is `idf * factors[codes[i]]`.
+
+    Scores are made when they are asked for: of frequent terms, few ever are.
+    """
 
     places: Integers
+    codes: NDArray[np.integer]
     factors: Scores
+    idf: float = 1.0
+
+    def corrected(self, index: Integers, factors: Scores) -> _Found:
+        """The same, but for the factors of some entries."""
+        each = self.factors.take(self.codes)
+        each[index] = factors
+        return _Found(self.places, np.arange(len(each)), each)
+
+    def without(self, dead: Integers) -> _Found:
+        live = ~np.isin(self.places, dead, assume_unique=True)
+        return _Found(self.places[live], self.codes[live], self.factors)
 
     def weighed(self, idf: float) -> _Found:
-        return _Found(self.places, idf * self.factors)
+        return _Found(self.places, self.codes, self.factors, idf)
+
+    @property
+    def scores(self) -> Scores:
+        return self.idf * self.factors.take(self.codes)
 
     def at(self, places: Integers) -> Scores:
-        """The factors at some places, 0 where the term does not occur."""
+        """The scores at some places, 0 where the term does not occur."""
         index = self.places.searchsorted(places)
-        index[index == len(self.places)] = 0
-        return np.where(self.places[index] == places, self.factors[index], 0.0)
+        # Beyond the last place stands no passage; the last is looked at instead, and is another.
+        scores = self.idf * self.factors.take(self.codes.take(index, mode="clip"))
+        scores[self.places.take(index, mode="clip") != places] = 0.0
+        return scores
 
 
 class SqliteRetriever:
@@ -219,6 +252,7 @@ class SqliteRetriever:
 
     def search(self, terms: Sequence[str], k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Rank as the protocol says, by the sum of BM25 term scores; repeated terms count once."""
+        _keep_memory()
         segments = list(_placed(self._store.segments()))
         passages = sum(segment.row.live for segment in segments)
         if not passages or k < 1:
@@ -258,14 +292,18 @@ class SqliteRetriever:
 
     def _find(self, segments: Sequence[_Segment], terms: Sequence[str], average_length: float) -> dict[str, _Found]:
         """Read where each term occurs in all segments; those that do not occur are left out."""
-        parts: dict[str, list[_Found]] = {}
+        parts: dict[str, list[tuple[_Segment, Entries]]] = {}
         with _translated():
             for segment in segments:
                 for term, data in self._store.blocks_with(segment.row.id, terms):
                     entries = Block.read(data).find(term)
                     if entries is not None:
-                        parts.setdefault(term, []).append(_scored(segment, entries, average_length))
-        found = {term: _joined(each) for term, each in parts.items()}
+                        parts.setdefault(term, []).append((segment, entries))
+            factors = _factors_by_code(average_length)
+            found = {term: _joined(each, factors, average_length) for term, each in parts.items()}
+        dead = np.concatenate([segment.dead for segment in segments])
+        if len(dead):
+            found = {term: each.without(dead) for term, each in found.items()}
         return {term: each for term, each in found.items() if len(each.places)}
 
     # --- change
@@ -341,24 +379,21 @@ class SqliteRetriever:
 # --- ranking
 
 
-def _scored(segment: _Segment, entries: Entries, average_length: float) -> _Found:
-    """Turn a term's entries in a segment into factors, leaving out the dead."""
-    places, factors = entries.places, _factors_by_code(average_length).take(entries.codes)
-    if not len(places) or places[-1] >= segment.row.passages:
-        raise DamagedPostingsError("an entry stands beyond the last passage")
-    if len(entries.escaped):
-        frequencies, lengths = entries.frequencies.astype(np.int64), entries.lengths.astype(np.int64)
-        factors[entries.escaped] = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
-    if len(segment.dead):
-        live = ~np.isin(places, segment.dead, assume_unique=True)
-        places, factors = places[live], factors[live]
-    return _Found(places + segment.offset if segment.offset else places, factors)
-
-
-def _joined(parts: Sequence[_Found]) -> _Found:
-    if len(parts) == 1:
-        return parts[0]
-    return _Found(np.concatenate([part.places for part in parts]), np.concatenate([part.factors for part in parts]))
+def _joined(parts: Sequence[tuple[_Segment, Entries]], factors: Scores, average_length: float) -> _Found:
+    """Bring a term's entries in all segments to their places in the collection, the dead with the others."""
+    codes = parts[0][1].codes if len(parts) == 1 else np.concatenate([entries.codes for _, entries in parts])
+    found = _Found(np.empty(len(codes), np.int64), codes, factors)
+    end = 0
+    for segment, entries in parts:
+        start, end = end, end + len(entries.codes)
+        entries.locate(found.places[start:end], segment.offset)
+        if start == end or found.places[end - 1] >= segment.offset + segment.row.passages:
+            raise DamagedPostingsError("an entry stands beyond the last passage")
+        if entries.escaped.size:
+            index, frequencies, lengths = entries.escapes()
+            exact = BM25.of_collection(1, average_length, {}).factors(frequencies, lengths)
+            found = found.corrected(start + index, exact)
+    return found
 
 
 def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Scores]:
@@ -368,20 +403,22 @@ def _best(weighed: Sequence[_Found], size: int, k: int) -> tuple[Integers, Score
     always the same sum.
     """
     queue = sorted(weighed, key=lambda each: len(each.places))
-    bounds = [float(each.factors.max()) for each in queue]
+    # No term gives more than this; what the terms after each number of them give together at most.
+    bounds = [(K1 + 1) * each.idf for each in queue]
+    rests = [sum(bounds[number:]) for number in range(len(queue) + 1)]
+    rare = next((each.places for each in queue if len(each.places) >= k), _NOWHERE)
     totals = np.zeros(size)
-    least = 0.0
+    least, places = 0.0, _NOWHERE
     for number, each in enumerate(queue, 1):
-        np.add.at(totals, each.places, each.factors)
-        others, rest = queue[number:], sum(bounds[number:])
-        if len(each.places) >= k and rest <= _HOPE * sum(bounds) and (others or not least):
-            least = max(least, _reached(totals, each.places, others, k))
-        if least > rest:
-            places = (totals > least - rest).nonzero()[0]
+        np.add.at(totals, each.places, each.scores)
+        others, rest = queue[number:], rests[number]
+        if len(each.places) >= k and rest <= _HOPE * rests[0] and (others or not least):
+            least = max(least, _reached(totals, rare, others, k))
+        if least > rest or not others:
+            places = places[totals[places] > least - rest] if len(places) else (totals > least - rest).nonzero()[0]
             if len(places) * _LOOKUP_COST <= sum(len(other.places) for other in others) or not others:
-                return _completed(places, totals[places], others, bounds[number:], least)
-    places = (totals > 0).nonzero()[0]
-    return places, totals[places]
+                return _completed(places, totals[places], others, rests[number + 1 :], least)
+    return _NOWHERE, np.zeros(0)
 
 
 def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int) -> float:
@@ -398,12 +435,12 @@ def _reached(totals: Scores, places: Integers, others: Sequence[_Found], k: int)
 
 
 def _completed(
-    places: Integers, scores: Scores, others: Sequence[_Found], bounds: Sequence[float], least: float
+    places: Integers, scores: Scores, others: Sequence[_Found], rests: Sequence[float], least: float
 ) -> tuple[Integers, Scores]:
     """Add other terms to the scores of some places, leaving out those that cannot reach the least any more."""
-    for number, each in enumerate(others, 1):
+    for each, rest in zip(others, rests, strict=True):
         scores += each.at(places)
-        likely = scores >= least - sum(bounds[number:])
+        likely = scores >= least - rest
         places, scores = places[likely], scores[likely]
     return places, scores
 
@@ -412,14 +449,14 @@ def _all(weighed: Iterable[_Found], size: int) -> Scores:
     """Score every passage."""
     totals = np.zeros(size)
     for each in sorted(weighed, key=lambda each: len(each.places)):
-        np.add.at(totals, each.places, each.factors)
+        np.add.at(totals, each.places, each.scores)
     return totals
 
 
 def _top(ids: Integers, scores: Scores, k: int) -> list[tuple[int, float]]:
     if len(scores) > k:
-        kth = np.partition(scores, -k)[-k]
-        ids, scores = ids[scores >= kth], scores[scores >= kth]
+        best = scores >= scores[scores.argpartition(-k)[-k]]
+        ids, scores = ids[best], scores[best]
     order = np.lexsort((ids, -scores))
     return list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
 
@@ -430,7 +467,7 @@ def _top(ids: Integers, scores: Scores, k: int) -> list[tuple[int, float]]:
 def _placed(rows: Iterable[SegmentRow]) -> Iterator[_Segment]:
     offset = 0
     for row in rows:
-        yield _Segment(row, offset, _numbers(row.dead))
+        yield _Segment(row, offset, _numbers(row.dead) + offset if len(row.dead) > 1 else _NOWHERE)
         offset += row.passages
 
 

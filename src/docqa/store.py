@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, repeat
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -638,8 +638,8 @@ class Store:
 
     def segments(self) -> list[SegmentRow]:
         """List the segments in the order of their passages."""
-        rows = self._rows("SELECT id, first, live, terms, passages, dead FROM segments ORDER BY first")
-        return [SegmentRow(*row) for row in rows]
+        rows = self._rows("SELECT id, first, live, terms, passages, dead FROM segments")
+        return sorted((SegmentRow(*row) for row in rows), key=attrgetter("first"))
 
     def lengths(self, segment_id: int) -> bytes:
         """Return a segment's encoded lengths: how many terms each passage had when it was added."""
