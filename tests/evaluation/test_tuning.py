@@ -49,7 +49,7 @@ def test_a_table_says_what_each_configuration_costs_and_brings(reader: Path) -> 
     assert (table.full.cost, table.full.time, table.full.drift) == (1.0, 1.0, 0.0)
     assert all(0 < row.cost < 1 and row.time > 0 for row in table.rows[1:])
     costs = {row.shares: row.cost for row in table.rows}
-    assert costs[0.95, 0.9025] > costs[0.9, 0.81] > costs[0.7, 0.49]
+    assert costs[0.9, 0.81] > costs[0.8, 0.64] > costs[0.7, 0.49]
     # Random weights change their mind when they see less.
     assert any(row.drift > 0 for row in table.rows)
     exact = Reader(reader, precision="float32")

@@ -33,6 +33,8 @@ from docqa.records import Verdict
 TYPICAL_TOKENS = 192
 _TIMED_PASSAGES = 10
 _TIMED_ROUNDS = 7
+# What a layer keeps of what reaches it, in the configurations that are worth measuring.
+_SHARES = (0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +93,13 @@ def of_sample_library() -> list[Asked]:
 def configurations(layers: int) -> list[LengthConfiguration]:
     """What is worth measuring for a reader of so many layers: all tokens first, then ever fewer.
 
-    Tokens leave evenly at every layer, from the middle on, all at once in the middle, or in the last third, where
-    most readers know by then which tokens matter.
+    Tokens leave from the first layer on, or after the first third, half or two thirds of them; each layer from there on
+    keeps the same share of what reaches it.
     """
-    middle, last_third = layers // 2, layers - layers // 3
-    even = [LengthConfiguration.geometric(layers, ratio) for ratio in (1.0, 0.95, 0.9, 0.85, 0.8, 0.7)]
-    late = [LengthConfiguration.geometric(layers, ratio, middle) for ratio in (0.9, 0.75, 0.6, 0.4)]
-    once = [LengthConfiguration((1.0,) * middle + (share,) * (layers - middle)) for share in (0.75, 0.5, 0.25)]
-    last = [LengthConfiguration.geometric(layers, ratio, last_third) for ratio in (0.7, 0.5, 0.3)]
-    return list(dict.fromkeys([*even, *late, *once, *last]))
+    beginnings = (0, layers // 3, layers // 2, layers - layers // 3)
+    whole = LengthConfiguration.geometric(layers, 1.0)
+    falling = [LengthConfiguration.geometric(layers, share, first) for first in beginnings for share in _SHARES]
+    return list(dict.fromkeys([whole, *falling]))
 
 
 def tune(

@@ -51,11 +51,11 @@ DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is about what was written for docqa.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.25,
-    "squad-v2.0-train-10-articles": 0.25,
-    "squadshifts-reddit": 0.05,
-    "squadshifts-amazon": 0.05,
-    "qamr": 0.03,
+    "squadshifts-new-wiki": 0.75,
+    "squad-v2.0-train-10-articles": 0.75,
+    "squadshifts-reddit": 0.3,
+    "squadshifts-amazon": 0.3,
+    "qamr": 0.06,
 }
 # How many of the documents written for docqa that only look right come with a question about them, on average.
 OWN_DISTRACTORS = 0.5
