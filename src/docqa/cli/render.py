@@ -109,7 +109,7 @@ def _location(source: Source) -> str:
     if source.line is not None:
         parts.append(f"line {source.line}")
     if source.cell is not None:
-        parts.append(f"cell {source.cell}")
+        parts.append(f"cell {one_line(source.cell)}")
     if source.heading:
         parts.append(one_line(source.heading))
     if source.state != "unchanged":
