@@ -23,6 +23,7 @@ def test_a_quote_is_the_sources_own_words() -> None:
     assert quoted(SOURCE) == "lease"
     assert citation("lease", SOURCE) == "“lease” (/docs/a b.txt, line 7)"
     assert citation("lease", replace(SOURCE, page=3)) == "“lease” (/docs/a b.txt, page 3)"
+    assert citation("lease", replace(SOURCE, line=None, cell="A7")) == "“lease” (/docs/a b.txt, cell A7)"
 
 
 def test_a_session_tells_answers_sources_and_verdicts() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from portrait import portrait
 
 from docqa import DocQA, LibraryError, UsageError, events
+from docqa.answers import source as source_of
 from docqa.engine import QUESTION_TERMS, default_library
 from docqa.questions import Filters
 from docqa.reader.catalogue import shipped_folder
@@ -119,6 +121,26 @@ def test_lines_and_pages_are_true(open_library: Open, sample: Path) -> None:
 
 
 # --- the same, again and however it came about --------------------------------------------------------------
+
+
+def test_rows_of_sheets_and_cells_of_notebooks_are_true(open_library: Open, library: Path, tmp_path: Path) -> None:
+    made = tmp_path / "sheets"
+    made.mkdir()
+    with xlsxwriter.Workbook(made / "costs.xlsx") as workbook:
+        sheet = workbook.add_worksheet("Costs")
+        for row in range(2, 400):
+            sheet.write_row(row, 1, [f"item{row}", row])
+    cells = [{"cell_type": "markdown", "source": f"Owl number{number}."} for number in range(1, 90)]
+    (made / "owls.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+    engine = open_library(library)
+    engine.index([made])
+    for question, cell in (("item2", "B3"), ("item301", "B302"), ("item399", "B400"), ("number71", "71")):
+        [match] = engine.search(question)
+        passage, start = match.source, match.source.context.index(question)
+        quote = source_of(
+            engine.stretch(passage.path, passage.start, passage.end), (start, start + 3), (start, start + 3)
+        )
+        assert (quote.cell, quote.line, quote.page) == (cell, None, None)
 
 
 def test_the_same_question_gives_the_same_bytes(open_library: Open, sample: Path) -> None:

@@ -181,7 +181,7 @@ def test_page_line_and_heading_are_those_of_the_last_mark(marked: tuple[str, lis
     for passage in passages_of(text, marks):
         position = data.draw(st.integers(passage.start, passage.end - 1))
         last = {mark.kind: mark for mark in marks if mark.start <= position}
-        page, line, heading = place(passage, position)
+        page, line, heading, _ = place(passage, position)
         assert page == (int(last["page"].value) if "page" in last else None)
         assert heading == (last["heading"].value if "heading" in last else None)
         if "line" in last:

@@ -79,7 +79,7 @@ def grouped(proposals: Sequence[Proposal], ranking: Ranking) -> list[Group]:
 def source(passage: Passage, quote: Bounds, context: Bounds) -> Source:
     """Make the source of a quote; both bounds are in characters of the passage."""
     document, start = passage.document, passage.start + quote[0]
-    page, line, heading = place(passage, start)
+    page, line, heading, cell = place(passage, start)
     return Source(
         path=document.path,
         media_type=document.media_type,
@@ -91,6 +91,7 @@ def source(passage: Passage, quote: Bounds, context: Bounds) -> Source:
         sha256=document.sha256,
         context=passage.text[context[0] : context[1]],
         context_start=passage.start + context[0],
+        cell=cell,
     )
 
 

@@ -19,10 +19,12 @@ Verdicts = Mapping[tuple[str, str | None], bool]
 
 
 def page_or_line(source: Source) -> str:
-    """Where in the file a source stands: the page, or else the line, or else nothing."""
+    """Where in the file a source stands: the page, or else the line, or else the cell, or else nothing."""
     if source.page is not None:
         return f"page {source.page}"
-    return f"line {source.line}" if source.line is not None else ""
+    if source.line is not None:
+        return f"line {source.line}"
+    return f"cell {one_line(source.cell)}" if source.cell is not None else ""
 
 
 def quoted(source: Source) -> str:

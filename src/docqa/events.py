@@ -26,11 +26,11 @@ class FileIndexed:
 
 
 @dataclass(frozen=True, slots=True)
-class FileUnchanged:
-    """A file is in the library as it stands on disk."""
+class FilesUnchanged:
+    """So many files, with so many bytes, are in the library as they stand on disk."""
 
-    path: str
-    size: int
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class IndexFinished:
     report: IndexReport
 
 
-IndexEvent = FilesFound | FileIndexed | FileUnchanged | FileSkipped | FileRemoved | FileMoved | RootGone | IndexFinished
+IndexEvent = (
+    FilesFound | FileIndexed | FilesUnchanged | FileSkipped | FileRemoved | FileMoved | RootGone | IndexFinished
+)
 
 
 @dataclass(frozen=True, slots=True)

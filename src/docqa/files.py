@@ -11,14 +11,17 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, NamedTuple
 
 from docqa.errors import ExtractionError, UsageError
 from docqa.records import Document, FileState
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MAX_BYTES = 100_000_000
 """The largest file that is indexed unless told otherwise, in bytes."""
@@ -54,15 +57,12 @@ _SENSITIVE_NAMES = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A regular file worth indexing, as it stood when the walk met it; `size` is in bytes."""
 
     path: str
     size: int
     mtime_ns: int
-    device: int
-    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class _Walk:
 
     def __init__(self, starts: Sequence[Start], apart: frozenset[str], max_bytes: int) -> None:
         self._starts = starts
-        self._max_bytes = max_bytes
+        self._max_bytes = max(max_bytes, 0)
         self._user = os.geteuid() if hasattr(os, "geteuid") else -1
         self._apart = apart | {start.root for start in starts}
         self._entered: dict[tuple[int, int], str] = {}
@@ -207,7 +207,8 @@ class _Walk:
     def run(self) -> Iterator[FoundFile | SkippedFile]:
         for start in self._starts:
             if start.path == start.root and not os.path.isdir(start.root):
-                yield self._examine(start.root, _status(start.root))
+                status = _status(start.root)
+                yield status if isinstance(status, SkippedFile) else self._examine(start.root, status)
             else:
                 yield from self._descend(start)
 
@@ -231,58 +232,104 @@ class _Walk:
         if path in self._apart:
             return None
         status = _status(path)
-        if isinstance(status, SkippedFile):
-            return status
-        is_folder = stat.S_ISDIR(status.st_mode)
-        if rules.are_secret(path, is_folder=is_folder):
-            return SkippedFile(path, "looks like a secret")
-        return None if rules.exclude(path, is_folder=is_folder) else status
+        return status if isinstance(status, SkippedFile) else _judged(path, status, rules)
 
     def _descend(self, start: Start) -> Iterator[FoundFile | SkippedFile]:
         leads_there, rules = self.approach(start)
+        if not leads_there:
+            return
+        is_root = start.path == start.root
+        status = _status(start.path) if is_root else self.admitted(start.path, rules)
+        if status is None:
+            return
+        if isinstance(status, SkippedFile):
+            yield status
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            yield self._examine(start.path, status)
+            return
         # A stack instead of recursion: a path can hold more folders than Python has frames.
-        pending = [(start.path, rules)] if leads_there else []
+        pending = [self._inside(start.path, rules, is_root=is_root)]
         while pending:
-            path, rules = pending.pop()
-            status = _status(path) if path == start.root else self.admitted(path, rules)
-            if status is None:
-                continue
-            if isinstance(status, SkippedFile):
-                yield status
-            elif not stat.S_ISDIR(status.st_mode):
-                yield self._examine(path, status)
+            for found in pending[-1]:
+                if isinstance(found, _Folder):
+                    pending.append(self._inside(found.path, found.rules))
+                    break
+                yield found
             else:
-                entries = self._enter(path, status, is_root=path == start.root)
-                if isinstance(entries, SkippedFile):
-                    yield entries
-                elif entries:
-                    inner, folder = rules.inside(path, entries), os.path.join(path, "")
-                    pending += [(folder + name, inner) for name in reversed(entries)]
+                pending.pop()
 
-    def _enter(self, path: str, status: os.stat_result, *, is_root: bool) -> list[str] | SkippedFile:
-        """List the folder's names in order; none if it was walked before or is a virtual environment."""
-        identity = (status.st_dev, status.st_ino)
-        earlier = self._entered.get(identity)
-        if earlier is not None:  # an overlapping root, or a folder mounted in two places
-            return [] if earlier == path else SkippedFile(path, f"the same folder as {earlier}")
-        self._entered[identity] = path
+    def _inside(
+        self, folder: str, rules: _Rules, *, is_root: bool = False
+    ) -> Iterator[FoundFile | SkippedFile | _Folder]:
+        """Look at what lies in a folder, by the bytes of the names; folders in it are for the caller to go into."""
+        entries = self._enter(folder, is_root=is_root)
+        if isinstance(entries, SkippedFile):
+            yield entries
+            return
+        rules = rules.inside(folder, [entry.name for entry in entries])
+        has_patterns = rules.have_patterns()
+        for entry in entries:
+            path = entry.path
+            if path in self._apart:
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                yield SkippedFile(path, _reason(error))
+                continue
+            judged = _judged(path, status, rules) if has_patterns or _NOTABLE.may_have(entry.name) else status
+            if judged is None:
+                continue
+            if isinstance(judged, SkippedFile):
+                yield judged
+            elif stat.S_ISDIR(judged.st_mode):
+                yield _Folder(path, rules)
+            else:
+                yield self._examine(path, judged)
+
+    def _enter(self, path: str, *, is_root: bool) -> list[os.DirEntry[str]] | SkippedFile:
+        """List a folder's entries in order; none if it was walked before or is a virtual environment."""
         try:
-            names = sorted(os.listdir(path), key=os.fsencode)
+            status = os.lstat(path)
+            identity = (status.st_dev, status.st_ino)
+            earlier = self._entered.get(identity)
+            if earlier is not None:  # an overlapping root, or a folder mounted in two places
+                return [] if earlier == path else SkippedFile(path, f"the same folder as {earlier}")
+            self._entered[identity] = path
+            with os.scandir(path) as listed:
+                entries = sorted(listed, key=attrgetter("name"))
         except OSError as error:
             return SkippedFile(path, _reason(error))
-        return [] if "pyvenv.cfg" in names and not is_root else names
+        names = [entry.name for entry in entries]
+        if not "".join(names).isascii():
+            entries.sort(key=lambda entry: os.fsencode(entry.name))
+        return [] if "pyvenv.cfg" in names and not is_root else entries
 
-    def _examine(self, path: str, status: os.stat_result | SkippedFile) -> FoundFile | SkippedFile:
-        if isinstance(status, SkippedFile):
-            return status
+    def _examine(self, path: str, status: os.stat_result) -> FoundFile | SkippedFile:
         if not stat.S_ISREG(status.st_mode):
             return SkippedFile(path, _kind(status.st_mode))
-        if status.st_size > max(self._max_bytes, 0):
+        if status.st_size > self._max_bytes:
             return SkippedFile(path, _too_large(self._max_bytes))
         # One's own files say by themselves whether one may read them.
         if not (status.st_uid == self._user and status.st_mode & stat.S_IRUSR) and not os.access(path, os.R_OK):
             return SkippedFile(path, "permission denied")
-        return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+        return FoundFile(path, status.st_size, status.st_mtime_ns)
+
+
+class _Folder(NamedTuple):
+    """A folder that the walk goes into, and the rules that lead there."""
+
+    path: str
+    rules: _Rules
+
+
+def _judged(path: str, status: os.stat_result, rules: _Rules) -> os.stat_result | SkippedFile | None:
+    """Hold what is at a path against the rules; None if it is left out without a word."""
+    is_folder = stat.S_ISDIR(status.st_mode)
+    if rules.are_secret(path, is_folder=is_folder):
+        return SkippedFile(path, "looks like a secret")
+    return None if rules.exclude(path, is_folder=is_folder) else status
 
 
 def _status(path: str) -> os.stat_result | SkippedFile:
@@ -308,7 +355,7 @@ class _IgnoreFile:
             data = b""
         # Names and patterns are decoded alike, so that a pattern can match a name that is not UTF-8.
         lines = list(filter(_is_pattern, os.fsdecode(data.removeprefix(b"\xef\xbb\xbf")).splitlines()))
-        return cls(lines, GitIgnoreSpec.from_lines(lines))
+        return cls(lines, _compiled(lines))
 
     def excludes(self, relative: str) -> bool | None:
         """Whether the path is left out; None if no pattern speaks of it."""
@@ -339,9 +386,7 @@ class _Selection:
     def of(cls, start: Start) -> _Selection | None:
         if not start.include and not start.exclude:
             return None
-        include, exclude = (
-            GitIgnoreSpec.from_lines(lines) if lines else None for lines in (start.include, start.exclude)
-        )
+        include, exclude = (_compiled(lines) if lines else None for lines in (start.include, start.exclude))
         return cls(start.root, include, exclude)
 
     def leaves_out(self, path: str, *, is_folder: bool) -> bool:
@@ -366,13 +411,17 @@ class _Rules:
         """Make the rules that hold before any ignore file is read."""
         return cls(start.root, None, None, None, _Selection.of(start))
 
-    def inside(self, folder: str, names: Sequence[str]) -> _Rules:
+    def inside(self, folder: str, names: Collection[str]) -> _Rules:
         """Return the rules that hold for what lies in `folder`, whose entries are `names`."""
         own = [
             _IgnoreFile.load(os.path.join(folder, name)) if name in names else None
             for name in (".gitignore", ".docqaignore")
         ]
         return self if own == [None, None] else _Rules(folder, own[0], own[1], self, self.selection)
+
+    def have_patterns(self) -> bool:
+        """Whether anything but docqa's own rules holds."""
+        return self.selection is not None or self.above is not None
 
     def exclude(self, path: str, *, is_folder: bool) -> bool:
         """Whether the path is left out; after the root's own patterns, the innermost ignore file decides."""
@@ -407,12 +456,18 @@ def _relative(path: str, folder: str, *, is_folder: bool) -> str:
     return f"{relative}/" if is_folder else relative
 
 
+def _compiled(lines: Iterable[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # most folders hold no patterns
+
+    return GitIgnoreSpec.from_lines(lines)
+
+
 def _is_pattern(line: str) -> bool:
     """Whether a line can be compiled: git passes over those that make no sense, where pathspec raises."""
     if not line.strip():
         return False
     try:
-        GitIgnoreSpec.from_lines([line])
+        _compiled([line])
     except (ValueError, re.error):
         return False
     return True
@@ -456,9 +511,18 @@ class _Names:
             or (name in self.inside and (folder.rpartition("/")[2].lower(), name) in self.in_folders)
         )
 
+    def may_have(self, name: str) -> bool:
+        """Whether a name can be among the names, whatever folder it lies in."""
+        name = name.lower()
+        return (
+            name.endswith(self.endings) or name.startswith(self.beginnings) or name in self.whole or name in self.inside
+        )
+
 
 _IGNORED = _Names.of(_IGNORED_NAMES)
 _SENSITIVE = _Names.of(_SENSITIVE_NAMES)
+# One look tells of most files that they are neither.
+_NOTABLE = _Names.of(_IGNORED_NAMES + _SENSITIVE_NAMES)
 
 
 def _read_once(path: str, max_bytes: int) -> FileContent | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from docqa import events, files
@@ -71,23 +71,25 @@ def remove(store: Store, root: str) -> list[str]:
 
 
 class _Run:
-    """One run: what the library knew before it, and what has been found since."""
+    """One run: what the library held before it, and what has been found since."""
 
     def __init__(self, store: Store, plan: Plan, *, prune: bool, retry: bool) -> None:
         self._store, self._plan, self._prune, self._retry = store, plan, prune, retry
-        self._known: dict[str, Known] = dict(chain.from_iterable(store.known(path).items() for path in plan.scope))
+        # The documents whose files have not been found as they were, or read again; at the end they have gone.
+        self._left = dict(chain.from_iterable(store.stamps(path).items() for path in plan.scope))
         self._skipped_before = dict(chain.from_iterable(store.skipped(path).items() for path in plan.scope))
         self._read_in_part = store.remarks() if retry else {}
         self._formats = readable()
         self._skipped: dict[str, SkippedRow] = {}
-        self._present: set[str] = set()
 
     def steps(self) -> Iterator[events.IndexEvent]:
-        found = self._walk()
-        yield events.FilesFound(len(found), sum(file.size for file in found))
+        found, unchanged = self._walk()
+        yield events.FilesFound(len(found) + unchanged.files, sum(file.size for file in found) + unchanged.bytes)
         yield from (events.FileSkipped(path, row.reason, 0) for path, row in self._skipped.items())
-        kept = self._kept(self._known)
+        kept = self._kept(self._left)
         yield from (events.RootGone(root, len(paths)) for root, paths in kept.items())
+        if unchanged.files:
+            yield unchanged
 
         changed: list[Task] = []
         for file in found:
@@ -97,33 +99,39 @@ class _Run:
             else:
                 yield judged
         looked_at = {task.file.path for task in changed} | self._skipped.keys()
-        vanished = self._known.keys() - self._present - looked_at - set(chain(*kept.values()))
-        for batch in _batches(_outcomes(changed, _Vanished(self._known, vanished))):
+        vanished = self._left.keys() - looked_at - set(chain(*kept.values()))
+        for batch in _batches(_outcomes(changed, _Vanished(self._known(vanished), self._left))):
             yield from self._write(batch)
         yield from self._take_out_what_has_gone()
 
-    def _walk(self) -> list[files.FoundFile]:
-        found = []
+    def _walk(self) -> tuple[list[files.FoundFile], events.FilesUnchanged]:
+        """Find the files; those that have the size and time of their documents are only counted."""
+        found, unchanged, unchanged_bytes = [], 0, 0
         own = {f"{self._store.path}{suffix}" for suffix in self._store.SUFFIXES}
+        left = self._left
         for entry in files.walk(self._plan.starts, apart=(root.path for root in self._plan.roots)):
             if isinstance(entry, files.SkippedFile):
                 self._skipped[entry.path] = SkippedRow(entry.reason)
+            elif left.get(entry.path) == (entry.size, entry.mtime_ns) and entry.path not in self._read_in_part:
+                del left[entry.path]
+                unchanged += 1
+                unchanged_bytes += entry.size
             elif entry.path not in own:
                 found.append(entry)
-        return found
+        return found, events.FilesUnchanged(unchanged, unchanged_bytes)
+
+    def _known(self, paths: Iterable[str]) -> dict[str, Known]:
+        return {path: self._store.known_file(path) for path in paths}
 
     def _kept(self, paths: Iterable[str]) -> dict[str, list[str]]:
         """The roots that are not there, each with those of the paths that stay in the library for that reason."""
         return {} if self._prune else self._plan.belonging(self._plan.gone(), paths)
 
-    def _judge(self, file: files.FoundFile) -> events.FileUnchanged | events.FileSkipped | Task:
-        """Tell by size and time alone whether a file needs to be read."""
-        earlier = self._known.get(file.path)
+    def _judge(self, file: files.FoundFile) -> events.FileSkipped | Task:
+        """Tell by size and time alone whether a file needs to be read that is not as it was known."""
         if file.path in self._read_in_part:
             return Task(file)
-        if earlier is not None and (earlier.size, earlier.mtime_ns) == (file.size, file.mtime_ns):
-            self._present.add(file.path)
-            return events.FileUnchanged(file.path, file.size)
+        earlier = self._store.known_file(file.path) if file.path in self._left else None
         row = self._skipped_before.get(file.path)
         if row is None or row.sha256 is None or self._retry or not (row.quarantined or row.formats == self._formats):
             return Task(file, earlier.sha256 if earlier is not None else None)
@@ -132,6 +140,11 @@ class _Run:
             return events.FileSkipped(file.path, row.reason, file.size)
         failure = Failed(file.path, row.reason, row.size, row.mtime_ns, row.sha256, row.quarantined)
         return Task(file, earlier.sha256 if earlier is not None else None, failure)
+
+    def _document_left(self, path: str) -> int:
+        """Return the id of the document that was left at a path, which is seen to by this."""
+        del self._left[path]
+        return self._store.known_file(path).document_id
 
     def _write(self, batch: Sequence[Prepared]) -> list[events.IndexEvent]:
         """Commit a batch; return what became of its files."""
@@ -151,27 +164,24 @@ class _Run:
                 store.skip(path, self._skipped[path])
                 return events.FileSkipped(path, reason, size)
             case Same(path, size, mtime_ns):
-                store.touch_document(self._known[path].document_id, size, mtime_ns)
-                self._present.add(path)
-                return events.FileUnchanged(path, size)
+                store.touch_document(self._document_left(path), size, mtime_ns)
+                return events.FilesUnchanged(1, size)
             case Moved(path, old_path):
-                _move(store, retriever, self._known.pop(old_path).document_id, outcome)
+                _move(store, retriever, self._document_left(old_path), outcome)
                 return events.FileMoved(path, old_path)
             case NewDocument(document, remarks):
-                if (earlier := self._known.get(document.path)) is not None:
-                    _remove(store, retriever, earlier.document_id)
-                self._present.add(document.path)
+                if document.path in self._left:
+                    _remove(store, retriever, self._document_left(document.path))
                 return events.FileIndexed(document.path, document.passages, document.size, remarks)
 
     def _take_out_what_has_gone(self) -> Iterator[events.FileRemoved]:
         store = self._store
-        left = self._known.keys() - self._present
         # A disk may have gone while its files were being read, so its absence is looked for once more.
-        gone = sorted(left - set(chain(*self._kept(left).values())))
+        gone = sorted(self._left.keys() - set(chain(*self._kept(self._left).values())))
         with store.transaction():
             retriever = SqliteRetriever(store)
             for path in gone:
-                _remove(store, retriever, self._known[path].document_id)
+                _remove(store, retriever, self._document_left(path))
             retriever.commit()
             if gone and self._prune:
                 retriever.purge()
@@ -193,19 +203,21 @@ class _Run:
 
 
 class _Vanished:
-    """Documents whose files are no longer where they were, to be found again by their bytes."""
+    """Documents whose files are no longer where they were, to be found again by their bytes.
 
-    def __init__(self, known: Mapping[str, Known], paths: Iterable[str]) -> None:
-        self._known = known
-        self._sizes = set()
+    What stands at one of the paths `taken` has a document already.
+    """
+
+    def __init__(self, known: Mapping[str, Known], taken: Container[str]) -> None:
+        self._taken = taken
+        self._sizes = {each.size for each in known.values()}
         self._left: dict[str, dict[str, None]] = defaultdict(dict)
-        for path in sorted(paths):
-            self._sizes.add(known[path].size)
+        for path in sorted(known):
             self._left[known[path].sha256][path] = None
 
     def reappeared(self, file: files.FoundFile) -> Moved | None:
         """Claim the document of which this is the file, if there is one; of several, one of the same name."""
-        if file.path in self._known or file.size not in self._sizes:
+        if file.path in self._taken or file.size not in self._sizes:
             return None
         try:
             content = files.read(file.path, max_bytes=files.MAX_BYTES)
@@ -324,8 +336,8 @@ class _Tally:
             case events.FileIndexed(size=size):
                 self._indexed += 1
                 self._bytes += size
-            case events.FileUnchanged():
-                self._unchanged += 1
+            case events.FilesUnchanged(files):
+                self._unchanged += files
             case events.FileRemoved():
                 self._removed += 1
             case events.FileMoved():

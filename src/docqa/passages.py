@@ -28,11 +28,12 @@ Bounds = tuple[int, int]
 
 
 class Place(NamedTuple):
-    """Page, line and path of headings at a character; None where the format has no such thing."""
+    """Page, line, path of headings and cell at a character; None where the format has no such thing."""
 
     page: int | None
     line: int | None
     heading: str | None
+    cell: str | None
 
 
 def sentences(text: str) -> list[Bounds]:
@@ -116,13 +117,14 @@ def headings(marks: Sequence[Mark], passages: Sequence[Bounds]) -> list[str]:
 def place(passage: Passage, position: int) -> Place:
     """Tell where a character of the document, inside the passage, stands in a person's terms."""
     latest = {mark.kind: mark for mark in sorted(passage.marks, key=attrgetter("start")) if mark.start <= position}
-    page, line, heading = latest.get("page"), latest.get("line"), latest.get("heading")
+    page, line, heading, cell = (latest.get(kind) for kind in ("page", "line", "heading", "cell"))
     return Place(
         int(page.value) if page else None,
         int(line.value) + passage.text.count("\n", max(0, line.start - passage.start), position - passage.start)
         if line
         else None,
         heading.value if heading else None,
+        cell.value if cell else None,
     )
 
 

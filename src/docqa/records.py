@@ -107,7 +107,8 @@ class Source:
     """Where an answer stands, closely enough to open the file there and to tell whether it has changed.
 
     `context[start - context_start : end - context_start]` is the answer's text. `state` compares the file on
-    disk with the `sha256` it was indexed with.
+    disk with the `sha256` it was indexed with. `cell` is the number of a notebook's cell, or the first that is
+    filled of a row in a sheet, such as A7.
     """
 
     path: str
@@ -121,6 +122,7 @@ class Source:
     context: str
     context_start: int
     state: FileState = "unchanged"
+    cell: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

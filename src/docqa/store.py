@@ -391,6 +391,23 @@ class Store:
         rows = self._rows(f"SELECT path, id, size, mtime_ns, sha256 FROM documents {where}", *values)  # noqa: S608
         return {os.fsdecode(path): Known(*rest) for path, *rest in rows}
 
+    def known_file(self, path: str) -> Known:
+        """Return what is remembered of a file that has a document."""
+        rows = self._rows("SELECT id, size, mtime_ns, sha256 FROM documents WHERE path = ?", os.fsencode(path))
+        if not rows:
+            raise self._damaged(f"the document of {path!r} is missing")
+        return Known(*rows[0])
+
+    def stamps(self, root: str) -> dict[str, tuple[int, int]]:
+        """Return size and time of every file at or below `root`, by path."""
+        where, values = _below(root)
+        rows = self._rows(f"SELECT path, size, mtime_ns FROM documents {where}", *values)  # noqa: S608
+        # Decoded in one piece, because there may be a million of them; no path holds a NUL.
+        paths = os.fsdecode(b"\0".join(map(itemgetter(0), rows))).split("\0") if rows else []
+        if len(paths) != len(rows):
+            raise self._damaged("a path holds a NUL")
+        return dict(zip(paths, map(itemgetter(1, 2), rows), strict=True))
+
     def documents(self, root: str | None = None) -> list[Document]:
         """List all documents, or those at or below `root`, by path."""
         return self._documents(*_below(root))

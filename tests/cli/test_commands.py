@@ -114,7 +114,7 @@ def test_an_answer_in_json_has_exactly_this_shape(filled: Cli, library: Path, fo
         for source in answer["sources"]:
             assert list(source) == [
                 *("path", "media_type", "page", "line", "heading", "start", "end", "sha256"),
-                *("context", "context_start", "state"),
+                *("context", "context_start", "state", "cell"),
             ]
             assert source["path"] == str(folder / "lease.md")
             assert (source["heading"], source["page"], source["state"]) == ("Lease", None, "unchanged")

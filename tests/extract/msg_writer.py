@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 SECTOR, MINI, CUTOFF = 512, 64, 4096
 FREE, END, FAT, NONE = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFF
-TEXT, BINARY, TIME, NUMBER = 0x001F, 0x0102, 0x0040, 0x0003
+TEXT, BINARY, TIME, NUMBER, OBJECT = 0x001F, 0x0102, 0x0040, 0x0003, 0x000D
 
 Tree = Mapping[str, "bytes | Tree"]
 
 
 @dataclass
 class Mail:
-    """What a message holds; an attachment is (name, media type, bytes), bytes None for a message inside."""
+    """What a message holds; an attachment is (name, media type, content): bytes, a message, or None for an object."""
 
     subject: str = ""
     sender: tuple[str, str] = ("", "")
@@ -24,13 +24,17 @@ class Mail:
     sent: datetime | None = None
     body: str = ""
     html: bytes = b""
-    attachments: Sequence[tuple[str, str, bytes | None]] = field(default_factory=tuple)
+    attachments: Sequence[tuple[str, str, bytes | Mail | None]] = field(default_factory=tuple)
 
 
 def write_msg(mail: Mail) -> bytes:
     """The bytes of a .msg file."""
-    tree: dict[str, bytes | Tree] = _properties(
-        32,
+    return _compound_file(_message(mail, header=32))
+
+
+def _message(mail: Mail, header: int) -> Tree:
+    tree = _properties(
+        header,
         {
             (0x0037, TEXT): mail.subject,
             (0x0C1A, TEXT): mail.sender[0],
@@ -47,11 +51,11 @@ def write_msg(mail: Mail) -> bytes:
         values = {
             (0x3707, TEXT): name,
             (0x370E, TEXT): media_type,
-            (0x3701, BINARY): data,
-            (0x3705, NUMBER): 5 if data is None else 1,
+            (0x3701, BINARY if isinstance(data, bytes) else OBJECT): data,
+            (0x3705, NUMBER): 1 if isinstance(data, bytes) else 5 if data else 6,
         }
         tree[f"__attach_version1.0_#{number:08X}"] = _properties(8, values)
-    return _compound_file(tree)
+    return tree
 
 
 def _properties(header: int, values: Mapping[tuple[int, int], object]) -> dict[str, bytes | Tree]:
@@ -60,7 +64,10 @@ def _properties(header: int, values: Mapping[tuple[int, int], object]) -> dict[s
     for (number, kind), value in values.items():
         if value is None or value in ("", b""):
             continue
-        if isinstance(value, int):
+        if isinstance(value, Mail):
+            streams[f"__substg1.0_{number:04X}{kind:04X}"] = _message(value, header=24)
+            inline = struct.pack("<IB3x", 0xFFFFFFFF, 1)
+        elif isinstance(value, int):
             inline = struct.pack("<Ixxxx", value)
         elif isinstance(value, datetime):
             inline = struct.pack("<Q", int((value - datetime(1601, 1, 1, tzinfo=UTC)).total_seconds()) * 10_000_000)

@@ -79,11 +79,50 @@ def test_what_cannot_be_read_is_remarked_on() -> None:
     extraction = read(
         Mail(
             body="See below.",
-            attachments=[("torn.docx", "application/x", b"PK torn"), ("Re: hello", "message/rfc822", None)],
+            attachments=[("torn.docx", "application/x", b"PK torn"), ("drawing", "application/x", None)],
         )
     )
-    assert [remark.split(":")[0] for remark in extraction.remarks] == ["attachment torn.docx", "attachment Re"]
+    assert [remark.split(":")[0] for remark in extraction.remarks] == ["attachment torn.docx", "attachment drawing"]
     assert "is not read" in extraction.remarks[1]
+
+
+def test_a_message_inside_a_message_is_read_with_its_attachments() -> None:
+    first = Mail(
+        subject="Rent",
+        sender=("Ann Farrow", "ann@example.org"),
+        to=[("Bo", "bo@example.org")],
+        sent=datetime(2024, 5, 3, 10, 30, tzinfo=UTC),
+        body="The rent is 20 a year.",
+        attachments=[("notes.txt", "text/plain", b"A heron.")],
+    )
+    untitled = Mail(html=b"<p>No subject.</p>")
+    extraction = read(
+        Mail(
+            subject="Fwd: Rent",
+            body="See below.",
+            attachments=[("Rent", "", first), ("untitled", "", untitled), ("last.txt", "text/plain", b"The end.")],
+        )
+    )
+    assert headings(extraction) == [
+        ("Fwd: Rent", "Subject: Fwd: Rent"),
+        ("Fwd: Rent › Rent", "Subject: Rent"),
+        ("Fwd: Rent › Rent › notes.txt", "A heron."),
+        ("Fwd: Rent › untitled", "No subject."),
+        ("Fwd: Rent › last.txt", "The end."),
+    ]
+    assert 'From: "Ann Farrow" <ann@example.org>\nTo: Bo bo@example.org\nDate: Fri, 03 May 2024' in extraction.text
+    assert "The rent is 20 a year." in extraction.text
+    assert extraction.remarks == ()
+
+
+def test_messages_inside_messages_end_somewhere() -> None:
+    inner = Mail(subject="innermost", body="Found.")
+    for number in range(6):
+        inner = Mail(subject=f"level {number}", attachments=[("inner", "", inner)])
+    extraction = read(inner)
+    assert "level 5" in extraction.text
+    assert "Found." not in extraction.text
+    assert extraction.remarks == ("attachment inner: nested too deeply",)
 
 
 def test_a_message_in_a_message_in_a_message_ends_somewhere() -> None:

@@ -63,7 +63,7 @@ def test_lists_in_lists_are_indented() -> None:
 def test_sheets_are_headings_and_rows_name_their_columns() -> None:
     extraction = extract("a.ods", open_sheet())[1]
     assert extraction.text == "Name | Paid\n- Name: Ann; Paid: 12.5"
-    assert extraction.marks == (Mark("heading", 0, "Costs"),)
+    assert extraction.marks == (Mark("heading", 0, "Costs"), Mark("cell", 0, "A1"), Mark("cell", 12, "A2"))
 
 
 def test_repeated_cells_count_and_a_million_empty_rows_do_not() -> None:
@@ -72,7 +72,12 @@ def test_repeated_cells_count_and_a_million_empty_rows_do_not() -> None:
         '</table:table-row><table:table-row table:number-rows-repeated="1048570">'
         '<table:table-cell table:number-columns-repeated="16384"/></table:table-row></table:table>'
     )
-    assert read("a.ods", open_sheet, "</table:table>", more).text.endswith("\n- Name: x; Paid: x")
+    after = (
+        "<table:table-row><table:table-cell/><table:table-cell><text:p>y</text:p></table:table-cell></table:table-row>"
+    )
+    extraction = read("a.ods", open_sheet, "</table:table>", more.replace("</table:table>", f"{after}</table:table>"))
+    assert extraction.text.endswith("\n- Name: x; Paid: x\ny")
+    assert extraction.marks[-1].value == "B1048574"
 
 
 def test_repetition_without_end_is_bounded() -> None:

@@ -13,7 +13,14 @@ from packing import edited
 from docqa.errors import ExtractionError
 from docqa.extract import extract
 from docqa.extract.xlsx import as_date, kind_of
-from docqa.records import Mark
+from docqa.records import Extraction, Mark
+
+
+def cells(extraction: Extraction) -> dict[str, str]:
+    """The rows by the first cell that is filled."""
+    return {
+        mark.value: extraction.text[mark.start :].split("\n")[0] for mark in extraction.marks if mark.kind == "cell"
+    }
 
 
 def test_rows_name_their_columns_and_values_look_as_in_the_sheet() -> None:
@@ -23,10 +30,17 @@ def test_rows_name_their_columns_and_values_look_as_in_the_sheet() -> None:
         "- Name: Ann; Paid: 0.3; On: 2024-05-03 08:30; Share: 12.5 %; Done: yes\n"
         "- Name: Bob; Paid: 2; On: 2024-05-04; Share: 30:00\n\ncorner"
     )
-    assert extraction.marks == (
+    assert [mark for mark in extraction.marks if mark.kind == "heading"] == [
         Mark("heading", 0, "Costs"),
         Mark("heading", extraction.text.index("corner"), "Far"),
-    )
+    ]
+    assert cells(extraction) == {
+        "A1": "My costs",
+        "A3": "Name | Paid | On | Share | Done",
+        "A4": "- Name: Ann; Paid: 0.3; On: 2024-05-03 08:30; Share: 12.5 %; Done: yes",
+        "A5": "- Name: Bob; Paid: 2; On: 2024-05-04; Share: 30:00",
+        "XFD1048576": "corner",
+    }
 
 
 def test_cells_without_a_place_follow_the_one_before() -> None:
@@ -86,7 +100,9 @@ def test_an_old_workbook_is_read_alike() -> None:
     assert extraction.text == (
         "Name | Paid | On | At\n- Name: Ann; Paid: 1450; On: 2024-05-03; At: 2024-05-03 08:30\n- Paid: yes"
     )
-    assert extraction.marks == (Mark("heading", 0, "Costs"),)
+    assert extraction.marks[0] == Mark("heading", 0, "Costs")
+    assert cells(extraction)["A2"].startswith("- Name: Ann;")
+    assert cells(extraction)["B3"] == "- Paid: yes"
 
 
 def test_a_new_workbook_named_as_an_old_one_says_so() -> None:

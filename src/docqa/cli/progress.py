@@ -65,7 +65,9 @@ def _with_bar(stream: Iterable[events.IndexEvent]) -> IndexReport:
                     progress.update(task, total=files)
                 case events.IndexFinished(report):
                     return report
-                case events.FileIndexed() | events.FileUnchanged() | events.FileMoved():
+                case events.FilesUnchanged(files):
+                    progress.advance(task, files)
+                case events.FileIndexed() | events.FileMoved():
                     progress.advance(task)
                 case events.FileSkipped(size=size) if size:
                     progress.advance(task)

@@ -108,6 +108,8 @@ def _location(source: Source) -> str:
         parts.append(f"page {source.page}")
     if source.line is not None:
         parts.append(f"line {source.line}")
+    if source.cell is not None:
+        parts.append(f"cell {one_line(source.cell)}")
     if source.heading:
         parts.append(one_line(source.heading))
     if source.state != "unchanged":

@@ -37,7 +37,7 @@ def _write(draft: Draft, text: str, delimiter: str) -> None:
     reader = _reader(text, delimiter)
     line = 1
     for row in reader:
-        table.write(dict(enumerate(row)), line)
+        table.write(dict(enumerate(row)), line=line)
         line = reader.line_num + 1
 
 

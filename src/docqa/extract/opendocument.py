@@ -118,9 +118,11 @@ def _write_sheets(draft: Draft, body: Any) -> None:
     for sheet in body.iterchildren("{*}table"):
         draft.under(attribute(sheet, "name") or "sheet", level=1)
         table = TableWriter(draft)
+        number = 1
         for row in _rows(sheet):
             # A row that is repeated says nothing new; the end of a sheet is often one empty row a million times.
-            table.write(_cells(row))
+            table.write(_cells(row), number=number)
+            number += int(attribute(row, "number-rows-repeated") or 1)
 
 
 def _cells(row: Any) -> dict[int, str]:

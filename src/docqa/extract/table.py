@@ -26,12 +26,17 @@ class TableWriter:
         self._begun = False
         self._after_gap = True
 
-    def write(self, cells: Mapping[int, str], line: int | None = None) -> None:
-        """Append a row from its cells by column number; `line` is the line of the file where it begins."""
+    def write(self, cells: Mapping[int, str], *, line: int | None = None, number: int | None = None) -> None:
+        """Append a row from its cells by column, from 0.
+
+        `line` is the line of the file where it begins, `number` that of the row in its sheet, from 1.
+        """
         row = {column: flat for column, text in cells.items() if (flat := " ".join(text.split()))}
         if not row:
             self._after_gap = True
             return
+        if number is not None:
+            self._draft.mark("cell", f"{_letters(min(row))}{number}")
         if len(row) == 1 and (self._labels is None or self._after_gap):
             self._labels = None
             self._line(" | ".join(row.values()), line)
@@ -51,6 +56,15 @@ class TableWriter:
     def _line(self, text: str, line: int | None) -> None:
         self._draft.block(text, tight=self._begun, line=line)
         self._begun = True
+
+
+def _letters(column: int) -> str:
+    """The letters by which a sheet names a column."""
+    letters, left = "", column + 1
+    while left:
+        left, letter = divmod(left - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
 
 
 def _labels(row: Mapping[int, str]) -> dict[int, str]:

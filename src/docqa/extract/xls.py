@@ -55,8 +55,12 @@ def _read(data: bytes) -> Extraction:
     for name in workbook.sheet_names:
         draft.under(name, level=1)
         table = TableWriter(draft)
-        for row in workbook.get_sheet_by_name(name).iter_rows():
-            table.write({column: text for column, value in enumerate(row) if (text := _text(value))})
+        sheet = workbook.get_sheet_by_name(name)
+        # Rows are handed out from the first of the sheet on, their cells from the first column in use.
+        _, first_column = sheet.start or (0, 0)
+        for number, row in enumerate(sheet.iter_rows(), start=1):
+            cells = {column: text for column, value in enumerate(row, first_column) if (text := _text(value))}
+            table.write(cells, number=number)
     return draft.finish()
 
 

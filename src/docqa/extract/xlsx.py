@@ -45,8 +45,10 @@ def extract(data: bytes) -> Extraction:
         for sheet, part in open_xml.referred(package, main, sheets):
             draft.under(sheet.get("name", "") or "sheet", level=1)
             table = TableWriter(draft)
+            number = 0
             for row in package.elements(part, "{*}row"):
-                table.write(cells.of_row(row))
+                number = int(row.get("r", number + 1))
+                table.write(cells.of_row(row), number=number)
     return draft.finish()
 
 

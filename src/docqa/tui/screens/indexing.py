@@ -28,7 +28,7 @@ from docqa.events import (
     FileRemoved,
     FilesFound,
     FileSkipped,
-    FileUnchanged,
+    FilesUnchanged,
     IndexEvent,
     IndexFinished,
     RootGone,
@@ -69,8 +69,9 @@ class Progress:
             case FileIndexed(path, size=size):
                 self.indexed += 1
                 self._look_at(path, size)
-            case FileUnchanged(path, size):
-                self._look_at(path, size)
+            case FilesUnchanged(files, size):
+                self.looked_at += files
+                self.bytes_done += size
             case FileSkipped(path, _, size):
                 self.skipped.append(event)
                 # What was refused while walking is not among the files found.
