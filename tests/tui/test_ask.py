@@ -30,6 +30,28 @@ def test_passages_appear_while_typing(drive: Callable[..., None], sample: Path) 
     drive(sample, steps)
 
 
+def test_what_a_key_does_not_change_is_not_drawn_again(
+    drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.type("boiler pressure")
+        await driver.until(lambda: driver.results.items and driver.view.document)
+        made: list[object] = []
+        set_options = driver.results.set_options
+        monkeypatch.setattr(driver.results, "set_options", lambda rows: made.append(set_options(rows)))
+        shown, text = driver.results.items, driver.view.document
+        await driver.type(" of the")
+        await driver.until(lambda: driver.results.items is not shown)
+        assert driver.results.items == shown
+        assert driver.view.document is text
+        assert not made
+        await driver.type(" garden")
+        await driver.until(lambda: made)
+        assert driver.results.items != shown
+
+    drive(sample, steps)
+
+
 def test_what_is_shown_belongs_to_the_last_key(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.press(*"boiler")

@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 
 # What opens the application with the library and the reader that are meant unless others are named.
-_OPEN_APPLICATION = ([], ["tui"])
+_OPEN_APPLICATION: tuple[list[str], ...] = ([], ["tui"])
 
 
 def is_interactive() -> bool:

@@ -112,6 +112,7 @@ class AskScreen(Screen[None]):
         self._terms: frozenset[str] = frozenset()
         self._source_number = 0
         self._source_text: DocumentText | None = None
+        self._in_pane: object = None
         self._result: Result | None = None
         self._line = QuestionInput()
         self._furnished = False
@@ -164,6 +165,7 @@ class AskScreen(Screen[None]):
     @on(LibraryChanged)
     def look_again(self) -> None:
         """Show what the library now holds, and search it anew; answers stay, for they were asked for."""
+        self._in_pane = None
         self._count()
         if not self._asking and self._result is None:
             self._search_now()
@@ -380,6 +382,7 @@ class AskScreen(Screen[None]):
         self._source_number = 0
         if event.item is None:
             self.workers.cancel_group(self, "source")
+            self._in_pane = None
             self._source_pane.clear()
         else:
             self._show_source()
@@ -401,26 +404,33 @@ class AskScreen(Screen[None]):
         """The source that is shown."""
         return self.sources[self._source_number] if self._source_number < len(self.sources) else None
 
+    def _show_source(self) -> None:
+        """Show the source at hand, unless it stands there already."""
+        from docqa.records import Answer
+
+        item, source = self._results.chosen, self.source
+        wanted = (source, self._source_number, len(self.sources), None if isinstance(item, Answer) else self._terms)
+        if item is not None and source is not None and wanted != self._in_pane:
+            self._in_pane, self._source_text = wanted, None
+            self._source_pane.announce(source, self._source_number + 1, len(self.sources))
+            self._fetch_source(item, source)
+
     @work(exclusive=True, group="source")
-    async def _show_source(self) -> None:
+    async def _fetch_source(self, item: Item, source: Source) -> None:
         from docqa.records import Answer
         from docqa.tui.documents import excerpt
 
-        item, source, pane = self._results.chosen, self.source, self._source_pane
-        if item is None or source is None:
-            return
-        self._source_text = None
-        pane.announce(source, self._source_number + 1, len(self.sources))
         try:
             text = await self.app.shelf.call(lambda engine: excerpt(engine, source))
         except DocqaError as error:
+            self._in_pane = None
             self._notice.tell(str(error))
             return
         self._source_text = text
         if isinstance(item, Answer):
-            pane.show_quote(source, text)
+            self._source_pane.show_quote(source, text)
         else:
-            pane.show_passage(source, text, self._terms)
+            self._source_pane.show_passage(source, text, self._terms)
 
     # --- actions
 
