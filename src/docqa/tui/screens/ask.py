@@ -222,7 +222,7 @@ class AskScreen(Screen[None]):
             self._show((), "Passages", "")
             return
         try:
-            matches, terms = await self.app.searcher.call(lambda engine: _found(engine, question))
+            matches, terms, rows = await self.app.searcher.call(lambda engine: _found(engine, question))
         except UsageError as error:
             # Nothing is wrong yet with a question that is still being typed.
             self._show((), "Passages", one_line(str(error)))
@@ -232,7 +232,7 @@ class AskScreen(Screen[None]):
             return
         self._terms = terms
         told = "Enter asks the reader" if matches else "No passage shares a word with this"
-        self._show(matches, "Passages", told)
+        self._show(matches, "Passages", told, rows)
 
     # --- asking on Enter
 
@@ -296,7 +296,7 @@ class AskScreen(Screen[None]):
 
         match event:
             case CandidatesFound(candidates):
-                self._show_candidates(candidates)
+                await self._show_candidates(candidates)
             case AnswersImproved(answers, read, passages):
                 if answers:
                     self._show(worth_showing(answers), "Answers", "")
@@ -306,8 +306,10 @@ class AskScreen(Screen[None]):
                 self._show_result(result)
                 self.app.keep(result)
 
-    def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
-        self._show(tuple(map(_match, candidates)), "Passages", "")
+    async def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
+        terms = self._terms
+        matches, rows = await self.app.searcher.call(lambda _: _matches(candidates, terms))
+        self._show(matches, "Passages", "", rows)
         if candidates:
             self._progress(0, len(candidates))
 
@@ -351,10 +353,10 @@ class AskScreen(Screen[None]):
         missing = isinstance(error, LibraryError) and not Path(self.app.library).exists()
         return f"{error}, or here: ctrl+l, then a" if missing else str(error)
 
-    def _show(self, items: tuple[Item, ...], title: str, status: str) -> None:
+    def _show(self, items: tuple[Item, ...], title: str, status: str, rows: Sequence[Content] | None = None) -> None:
         self._notice.clear()
         self._results.border_title, self._results.border_subtitle = title, ""
-        self._results.show(items, [self._row(item) for item in items])
+        self._results.show(items, [self._row(item) for item in items] if rows is None else rows)
         self.say(status)
 
     def _row(self, item: Item) -> Content:
@@ -583,8 +585,11 @@ def _library_and_count(engine: DocQA) -> tuple[Path, int]:
     return engine.library, engine.status(check=False).documents
 
 
-def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str]]:
-    return engine.search(question, top=PASSAGES), _terms(question)
+def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str], list[Content]]:
+    from docqa.tui.content import match_row
+
+    matches, terms = engine.search(question, top=PASSAGES), _terms(question)
+    return matches, terms, [match_row(match, terms) for match in matches]
 
 
 def _terms(question: str) -> frozenset[str]:
@@ -593,7 +598,9 @@ def _terms(question: str) -> frozenset[str]:
     return frozenset(parse_question(question).terms)
 
 
-def _match(candidate: Candidate) -> Match:
+def _matches(candidates: Sequence[Candidate], terms: frozenset[str]) -> tuple[tuple[Match, ...], list[Content]]:
     from docqa.asking import match
+    from docqa.tui.content import match_row
 
-    return match(candidate)
+    matches = tuple(map(match, candidates))
+    return matches, [match_row(each, terms) for each in matches]
