@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Static
 
+from docqa import DocQA
 from docqa.reader.reader import Reader
 from docqa.records import Answer, Match
 from docqa.tui.widgets.question import QuestionInput
@@ -133,8 +134,28 @@ def test_not_in_your_documents_is_said_with_passages_to_read(
         await driver.until(lambda: driver.title == "Closest passages")
         assert driver.notice.startswith("Not in your documents")
         assert isinstance(driver.results.chosen, Match)
+        await driver.press("w")
+        await driver.until(lambda: "The reader saw no answer in it" in driver.screen())
 
     drive(sample, steps)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(drive: Callable[..., None], tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        (tmp_path / "roofs" / name).mkdir(parents=True)
+        (tmp_path / "roofs" / name / "notes.txt").write_text(f"The roof in the {name} leaks.\n")
+    (tmp_path / "roofs" / "other.txt").write_text("No roof here.\n")
+    with DocQA(tmp_path / "roofs.docqa") as library:
+        library.index([tmp_path / "roofs"])
+
+    async def steps(driver: Driver) -> None:
+        await driver.type("roof")
+        await driver.until(lambda: driver.results.option_count == 3)
+        for told in ("notes.txt  in north", "notes.txt  in south", "other.txt"):
+            assert told in driver.screen()
+        assert "in roofs" not in driver.screen()
+
+    drive(tmp_path / "roofs.docqa", steps)
 
 
 def test_no_word_in_common_is_no_answer_either(drive: Callable[..., None], sample: Path) -> None:

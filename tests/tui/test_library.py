@@ -55,6 +55,17 @@ def test_documents_are_listed_filtered_and_read(drive: Callable[..., None], samp
     drive(sample, steps)
 
 
+def test_an_empty_view_says_what_that_means(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await open_library(driver)
+        await driver.press("3")
+        await driver.until(lambda: "No file was skipped." in driver.screen())
+        await driver.press("1", "slash", *"zzz")
+        await driver.until(lambda: "Nothing matches the filter." in driver.screen())
+
+    drive(sample, steps)
+
+
 def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()

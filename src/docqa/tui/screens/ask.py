@@ -356,16 +356,20 @@ class AskScreen(Screen[None]):
     def _show(self, items: tuple[Item, ...], title: str, status: str, rows: Sequence[Content] | None = None) -> None:
         self._notice.clear()
         self._results.border_title, self._results.border_subtitle = title, ""
-        self._results.show(items, [self._row(item) for item in items] if rows is None else rows)
+        self._results.show(items, self._rows(items) if rows is None else rows)
         self.say(status)
 
-    def _row(self, item: Item) -> Content:
+    def _rows(self, items: Sequence[Item]) -> list[Content]:
         from docqa.records import Answer
-        from docqa.tui.content import answer_row, match_row
+        from docqa.tui.content import answer_row, match_row, namesakes
 
-        if isinstance(item, Answer):
-            return answer_row(item, self._judgement.of(item.text) if self._result is not None else None)
-        return match_row(item, self._terms)
+        alike = namesakes(items)
+        return [
+            answer_row(item, self._judgement.of(item.text) if self._result is not None else None, alike)
+            if isinstance(item, Answer)
+            else match_row(item, self._terms, alike)
+            for item in items
+        ]
 
     def say(self, status: str) -> None:
         """Write the status line; without news it tells how the reader is."""
@@ -381,6 +385,8 @@ class AskScreen(Screen[None]):
     @on(ItemChosen)
     def follow(self, event: ItemChosen) -> None:
         """Show the first source of the item under the cursor."""
+        from docqa.tui.content import spoken
+
         self._source_number = 0
         if event.item is None:
             self.workers.cancel_group(self, "source")
@@ -388,7 +394,7 @@ class AskScreen(Screen[None]):
             self._source_pane.clear()
         else:
             self._show_source()
-        self._why.explain(event.item, self._terms)
+        self._why.explain(event.item, spoken(self._line.value, self._terms), read=self._result is not None)
         self.refresh_bindings()
 
     @property
@@ -559,7 +565,7 @@ class AskScreen(Screen[None]):
         actions.tell(self.app, actions.Outcome("Taken back"))
 
     def _redraw_rows(self) -> None:
-        self._results.redraw([self._row(item) for item in self._results.items])
+        self._results.redraw(self._rows(self._results.items))
         if self._result is not None and not self._result.answers:
             self._tell_absence(self._result)
         self.refresh_bindings()
@@ -586,10 +592,8 @@ def _library_and_count(engine: DocQA) -> tuple[Path, int]:
 
 
 def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str], list[Content]]:
-    from docqa.tui.content import match_row
-
     matches, terms = engine.search(question, top=PASSAGES), _terms(question)
-    return matches, terms, [match_row(match, terms) for match in matches]
+    return matches, terms, _match_rows(matches, terms)
 
 
 def _terms(question: str) -> frozenset[str]:
@@ -600,7 +604,13 @@ def _terms(question: str) -> frozenset[str]:
 
 def _matches(candidates: Sequence[Candidate], terms: frozenset[str]) -> tuple[tuple[Match, ...], list[Content]]:
     from docqa.asking import match
-    from docqa.tui.content import match_row
 
     matches = tuple(map(match, candidates))
-    return matches, [match_row(each, terms) for each in matches]
+    return matches, _match_rows(matches, terms)
+
+
+def _match_rows(matches: Sequence[Match], terms: frozenset[str]) -> list[Content]:
+    from docqa.tui.content import match_row, namesakes
+
+    alike = namesakes(matches)
+    return [match_row(match, terms, alike) for match in matches]

@@ -105,6 +105,7 @@ class LibraryScreen(Screen[None]):
         self._health: Health | None = None
         self._settling: Timer | None = None
         self._bytes = 0
+        self._listed = False
 
     def compose(self) -> ComposeResult:
         """A filter above the list."""
@@ -149,6 +150,7 @@ class LibraryScreen(Screen[None]):
             self._bytes = sum(document.size for document in documents)
             roots = await self.app.shelf.call(lambda engine: engine.roots())
             self._rows["folders"] = _listed(roots, _root_text)
+            self._listed = True
             self._fill()
             self._look_at_files(documents)
             # Looking the whole file through takes its time, so the documents do not wait for it.
@@ -176,7 +178,7 @@ class LibraryScreen(Screen[None]):
         rows = self._rows[self.view]
         found = [row for row in rows if all(word in row.text for word in wanted)] if wanted else rows
         draw, header = self._drawing()
-        self.rows.show(found, draw, header)
+        self.rows.show(found, draw, header, empty="Nothing matches the filter." if rows else self._nothing())
         counts = {
             view: f"{name} {len(rows):,}"
             for (view, name), rows in zip(self.VIEWS.items(), self._rows.values(), strict=True)
@@ -185,6 +187,18 @@ class LibraryScreen(Screen[None]):
         self.query_one("#views", ChoiceLine).show(self.view, counts)
         self._tell()
         self.refresh_bindings()
+
+    def _nothing(self) -> str:
+        """What an empty view means."""
+        if self.query_one(Notice).display:
+            return ""
+        if not self._listed or (self._health is None and self.view in ("skipped", "health")):
+            return "Reading the library…"
+        return {
+            "documents": "No document yet; a adds a folder.",
+            "folders": "No folder is kept current; a adds one.",
+            "skipped": "No file was skipped.",
+        }.get(self.view, "")
 
     def _drawing(self) -> tuple[Callable[[Listed, int], Sequence[Cell]], Callable[[int], str]]:
         match self.view:
