@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual import events
 from textual.widgets import Static
 
 from docqa import DocQA
@@ -254,6 +255,19 @@ def test_typing_on_drops_what_is_being_read(
         assert driver.title == "Passages"
         assert driver.results.option_count > 0
         assert driver.app.focused is driver.app.screen.query_one(QuestionInput)
+
+    drive(sample, steps)
+
+
+def test_keys_that_come_at_once_go_where_the_first_of_them_leads(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.app.focused is driver.results)
+        for key, character in (("slash", "/"), ("ctrl+u", None), *((letter, letter) for letter in "rexo")):
+            driver.app.post_message(events.Key(key, character))
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.until(lambda: line.value == "rexo" and driver.app.focused is line)
+        assert not driver.app.judgement
 
     drive(sample, steps)
 

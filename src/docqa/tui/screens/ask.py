@@ -99,7 +99,8 @@ class AskScreen(Screen[None]):
         Binding("Y", "copy_citation", "Copy citation", show=False),
         Binding("e", "edit", "Editor"),
         Binding("o", "view", "Viewer"),
-        Binding("slash,escape", "question", "Question", show=False),
+        # Before the focused widget, so that keys that come at once behind it go to the line.
+        Binding("slash,escape", "question", "Question", show=False, priority=True),
         Binding("ctrl+t,f2", "effort", "Effort", key_display="^t"),
         Binding("ctrl+r", "history", "History", show=False),
         Binding("ctrl+s", "export", "Export", show=False),
@@ -129,7 +130,7 @@ class AskScreen(Screen[None]):
         """Start with the cursor in the line."""
         for name, title in (("#found", "Passages"), ("#source", "Source")):
             self.query_one(name).border_title = title
-        self._line.focus()
+        self.set_focus(self._line)
 
     async def furnish(self) -> None:
         """Put everything into its place, unless it is there already; only the screen's own handlers may call this."""
@@ -210,7 +211,7 @@ class AskScreen(Screen[None]):
             self.ask(rest)
         else:
             self._line.value = rest
-        self._line.focus()
+        self.set_focus(self._line)
 
     def _search_now(self) -> None:
         self._search(self._line.value.strip())
@@ -332,8 +333,9 @@ class AskScreen(Screen[None]):
             self._tell_absence(result)
         elif result.notices:
             self._notice.tell("; ".join(result.notices), "information")
-        if items:
-            self._results.focus()
+        # Who has begun to type the next question goes on doing so.
+        if items and self._line.value.strip() == result.question:
+            self.set_focus(self._results)
 
     def _tell_absence(self, result: Result) -> None:
         from docqa.tui.content import verdict
@@ -444,6 +446,8 @@ class AskScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the item under the cursor."""
+        if action == "question":
+            return self.focused is not self._line
         if action == "effort":
             return self._furnished
         if action == "source":
@@ -461,13 +465,13 @@ class AskScreen(Screen[None]):
 
     def action_question(self) -> None:
         """Go back to the line, with its text selected, so that typing replaces it."""
-        self._line.focus()
+        self.set_focus(self._line)
         self._line.select_all()
 
     def action_results(self) -> None:
         """Go to what was found, if anything was."""
         if self._furnished and self._results.items:
-            self._results.focus()
+            self.set_focus(self._results)
 
     def action_source(self, step: int) -> None:
         """Show another source of the same answer."""

@@ -81,7 +81,7 @@ class LibraryScreen(Screen[None]):
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", key_display="esc"),
-        Binding("slash", "filter", "Filter"),
+        Binding("slash", "filter", "Filter", priority=True),
         Binding("a", "add", "Add"),
         Binding("u", "update", "Update"),
         Binding("delete,d", "remove", "Remove", key_display="del"),
@@ -120,7 +120,7 @@ class LibraryScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fetch what the library holds."""
-        self.rows.focus()
+        self.set_focus(self.rows)
         self.refresh_library()
 
     @property
@@ -237,14 +237,14 @@ class LibraryScreen(Screen[None]):
     def filter_done(self) -> None:
         """Go to what was found."""
         self._fill()
-        self.rows.focus()
+        self.set_focus(self.rows)
 
     @on(ChoiceLine.Chosen, "#views")
     def view_chosen(self) -> None:
         """Show another view from its beginning."""
         self.rows.cursor = 0
         self._fill()
-        self.rows.focus()
+        self.set_focus(self.rows)
 
     @on(RowList.Moved)
     def moved(self) -> None:
@@ -261,14 +261,14 @@ class LibraryScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Go to the filter."""
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def action_back(self) -> None:
         """Empty the filter, else leave."""
         line = self.query_one("#filter", Input)
         if line.value or self.focused is line:
             line.value = ""
-            self.rows.focus()
+            self.set_focus(self.rows)
         else:
             self.dismiss()
 
@@ -282,6 +282,8 @@ class LibraryScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what makes sense for the row under the cursor."""
+        if action == "filter":
+            return not isinstance(self.focused, Input)
         if action == "remove":
             return self.is_mounted and isinstance(self.chosen, Document | Root)
         return True

@@ -32,7 +32,7 @@ class Keys(Footer):
     def compose(self) -> ComposeResult:
         """The keys that have room."""
         keys = [cast("FooterKey", key) for key in super().compose()]
-        self._made_for_cells = self.app.size.width
+        self._made_for_cells = self.size.width or self.app.size.width
         room = self._made_for_cells - sum(self._cells(key) for key in keys if _stays(key))
         for key in keys:
             if not _stays(key):
