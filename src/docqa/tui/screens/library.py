@@ -327,7 +327,10 @@ class LibraryScreen(Screen[None]):
         whole = isinstance(item, Root)
         name = shortened_path(item.path if whole else os.path.basename(item.path))
         held = f" with {counted(item.documents, 'document')}" if isinstance(item, Root) else ""
-        asked = ConfirmScreen(f"Remove {name}{held} from the library?", "The files themselves stay where they are.")
+        kept = "The files themselves stay where they are."
+        if not whole:
+            kept = "The file itself stays where it is; updates will leave it out."
+        asked = ConfirmScreen(f"Remove {name}{held} from the library?", kept)
         if await self.app.push_screen_wait(asked):
             try:
                 await self.app.writer.call(
@@ -397,7 +400,7 @@ def _root_row(row: Listed, width: int) -> list[Cell]:
     but = f" without {' '.join(root.exclude)}" if root.exclude else ""
     state: Cell = (f"{'there':<{STATE_CELLS}} ", "good") if root.present else (f"{'gone':<{STATE_CELLS}} ", "error")
     return [
-        (f" {fit(shortened_path(root.path) + one_line(only + but), width - 24)} ", "plain"),
+        (f" {fit(one_line(f'{shortened_path(root.path)}{only}{but}'), width - 24)} ", "plain"),
         state,
         (f"{root.documents:>10,}", "plain"),
     ]
