@@ -214,6 +214,8 @@ class DocumentScreen(Screen[None]):
             return not isinstance(self.focused, Input)
         if action == "go_to":
             return document is not None and bool(document.pages or document.line_marks)
+        if action == "edit":
+            return document is not None and bool(document.line_marks)
         if action == "contents":
             return document is not None and bool(document.headings)
         if action == "match":
