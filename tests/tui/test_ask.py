@@ -272,6 +272,21 @@ def test_keys_that_come_at_once_go_where_the_first_of_them_leads(drive: Callable
     drive(sample, steps)
 
 
+def test_the_cursor_stays_on_the_answer_that_one_has_gone_to(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.app.focused is driver.results)
+        best, *others = driver.results.items
+        await driver.press("down")
+        assert driver.results.chosen == others[0]
+        driver.ask_screen._show((*others[1:], others[0], best), "Answers", "")
+        assert driver.results.chosen == others[0]
+        driver.ask_screen._show((best,), "Answers", "")
+        assert driver.results.chosen == best
+
+    drive(sample, steps)
+
+
 def test_earlier_questions_come_back(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         line = driver.app.screen.query_one(QuestionInput)

@@ -56,16 +56,28 @@ class Results(OptionList):
             self.replace_option_prompt_at_index(index, row)
 
     def show(self, items: Sequence[Item], rows: Sequence[Content]) -> None:
-        """Show items, each by its row, and choose the first; rows that look as before are not drawn again."""
-        first, drawn = 0 if items else None, _as_drawn(rows)
-        alike = drawn == self._drawn and self.highlighted == first
+        """Show items, each by its row, and choose the first, or the answer that somebody has gone down to.
+
+        Rows that look as before are not drawn again.
+        """
+        place, drawn = self._place_among(items), _as_drawn(rows)
+        alike = drawn == self._drawn and self.highlighted == place
         self._items, self._drawn = items, drawn
         if not alike:
             self.set_options(map(Option, rows))
-            self.highlighted = first
+            self.highlighted = place
         # Of another item under the cursor the list itself tells.
         if alike or not items:
             self.post_message(ItemChosen(self.chosen))
+
+    def _place_among(self, items: Sequence[Item]) -> int | None:
+        from docqa.records import Answer
+
+        chosen = self.chosen if self.highlighted else None
+        for place, item in enumerate(items):
+            if isinstance(item, Answer) and isinstance(chosen, Answer) and item.text == chosen.text:
+                return place
+        return 0 if items else None
 
     def action_cursor_up(self) -> None:
         """Go up; from the first item, to the question."""
