@@ -254,7 +254,8 @@ class AskScreen(Screen[None]):
     def recall(self, questions: Sequence[str]) -> None:
         """Bring questions of earlier sessions back, first to last; the last selected, so that typing replaces it."""
         self._line.recall(questions)
-        if questions and not self._line.value:
+        # Nor does a question come back under the fingers of somebody who has begun to type.
+        if questions and not self._line.value and self._delay is None:
             self._line.value = questions[-1]
             self.call_after_refresh(self._line.select_all)
 
