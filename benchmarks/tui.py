@@ -87,7 +87,7 @@ def run_and_tell():
         DocqaApp._greet, DocqaApp._load_reader = tell_later, lambda app: None
     run()
 docqa.tui.run = run_and_tell
-main([])
+main(sys.argv[3:])
 """
 
 
@@ -150,7 +150,12 @@ def _words() -> list[str]:
 
 def first_frames(library: Path, starts: int) -> dict[str, Any]:
     os.environ["DOCQA_LIBRARY"] = os.fspath(library)
-    programs = {"empty": (_EMPTY,), "docqa": (_DOCQA, "first"), "complete": (_DOCQA, "complete")}
+    programs = {
+        "empty": (_EMPTY,),
+        "docqa": (_DOCQA, "first"),
+        "docqa_tui": (_DOCQA, "first", "tui"),
+        "complete": (_DOCQA, "complete"),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for number in range(-1, starts):
         for name in list(programs)[:: 1 if number % 2 else -1]:
@@ -161,6 +166,7 @@ def first_frames(library: Path, starts: int) -> dict[str, Any]:
     return {
         **{f"{name}_first_frame_s": median(each) for name, each in seconds.items()},
         "ratio": _ratio(seconds["docqa"], seconds["empty"]),
+        "ratio_tui": _ratio(seconds["docqa_tui"], seconds["empty"]),
         "ratio_complete": _ratio(seconds["complete"], seconds["empty"]),
         "first_frames_s": seconds,
     }
@@ -406,6 +412,8 @@ def _table(figures: dict[str, Any], documents: int) -> harness.Table:
         ("first frame, an empty application of textual, s", f"{figures['empty_first_frame_s']:.3f}", ""),
         ("first frame, docqa, s", f"{figures['docqa_first_frame_s']:.3f}", ""),
         ("ratio", f"{figures['ratio']:.2f}", f"at most {ratio}"),
+        ("first frame, docqa tui, s", f"{figures['docqa_tui_first_frame_s']:.3f}", ""),
+        ("ratio", f"{figures['ratio_tui']:.2f}", f"at most {ratio}"),
         ("until all panels stand, docqa, s", f"{figures['complete_first_frame_s']:.3f}", ""),
         ("ratio", f"{figures['ratio_complete']:.2f}", ""),
         ("key to screen at rest, ms", spread("key_at_rest"), key),

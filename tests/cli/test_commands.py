@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -402,6 +403,7 @@ def test_the_environment_can_turn_colours_off(
     assert (wants_color("always"), wants_color("never")) == (True, False)
 
 
+@pytest.mark.parametrize("arguments", [(), ("tui",)])
 @pytest.mark.parametrize(
     ("raised", "code", "message"),
     [
@@ -410,12 +412,30 @@ def test_the_environment_can_turn_colours_off(
     ],
 )
 def test_what_goes_wrong_in_the_application_is_told_like_all_else(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    code: int,
+    message: str,
+    arguments: tuple[str, ...],
 ) -> None:
     def run() -> None:
         raise raised
 
     monkeypatch.setattr("docqa.cli.is_interactive", lambda: True)
     monkeypatch.setattr("docqa.tui.run", run)
-    done = cli()
+    done = cli(*arguments)
     assert (done.code, done.out, done.err) == (code, "", message)
+
+
+@pytest.mark.parametrize("arguments", [[], ["tui"]])
+def test_the_application_opens_without_what_parses_a_command_line(python: str, arguments: list[str]) -> None:
+    code = f"""
+import sys
+import docqa.cli, docqa.tui
+docqa.cli.is_interactive = lambda: True
+docqa.tui.run = lambda: print('click' in sys.modules)
+docqa.cli.main({arguments})
+"""
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

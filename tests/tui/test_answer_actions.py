@@ -102,7 +102,7 @@ def test_why_shows_words_logits_and_layers(drive: Callable[..., None], sample: P
         await driver.press("w")
         await driver.until(lambda: "logits" in driver.screen())
         shown = driver.screen()
-        for word in ("leas", "start", f"{explanation.start_logit:.2f}", f"{explanation.end_logit:.2f}", "no answer"):
+        for word in ("lease", "start", f"{explanation.start_logit:.2f}", f"{explanation.end_logit:.2f}", "no answer"):
             assert word in shown
         why = str(driver.ask_screen.query_one("#why-text", Static).content)
         assert [f"layer {number}" in why for number in (1, 2, 3)] == [True, True, False]

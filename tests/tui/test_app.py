@@ -12,6 +12,7 @@ from textual.widgets import HelpPanel, OptionList
 from docqa.tui.app import DocqaApp
 from docqa.tui.screens.document import DocumentScreen
 from docqa.tui.screens.library import LibraryScreen
+from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.question import QuestionInput
 from docqa.tui.widgets.results import Results
 
@@ -156,6 +157,24 @@ def test_the_keys_are_those_that_have_room(drive: Callable[..., None], sample: P
         for width, roomy in ((120, True), (80, False), (120, True)):
             await driver.pilot.resize_terminal(width, 30)
             await driver.until(lambda roomy=roomy: ("^p palette" in driver.screen()) == roomy)
+
+    drive(sample, steps)
+
+
+def test_no_key_is_cut_and_help_always_stays(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        for width in (60, 40, 61, 75, 99, 100, 140):
+            await driver.pilot.resize_terminal(width, 24)
+
+            def whole(width: int = width) -> bool:
+                footer = driver.ask_screen.query_one(Keys)
+                keys = [key.region for key in footer.children]
+                return footer.size.width == width and bool(keys) and all(0 < key.right <= width for key in keys)
+
+            await driver.until(whole)
+            assert "f1 Help" in driver.screen().splitlines()[-1]
+            assert "⏎ Read" in driver.screen()
 
     drive(sample, steps)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual import events
 from textual.widgets import Static
 
+from docqa import DocQA
 from docqa.reader.reader import Reader
 from docqa.records import Answer, Match
 from docqa.tui.widgets.question import QuestionInput
@@ -26,6 +28,28 @@ def test_passages_appear_while_typing(drive: Callable[..., None], sample: Path) 
         await driver.until(lambda: driver.view.document)
         assert "boiler" in driver.screen().lower()
         assert driver.app.focused is driver.app.screen.query_one(QuestionInput)
+
+    drive(sample, steps)
+
+
+def test_what_a_key_does_not_change_is_not_drawn_again(
+    drive: Callable[..., None], sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.type("boiler pressure")
+        await driver.until(lambda: driver.results.items and driver.view.document)
+        made: list[object] = []
+        set_options = driver.results.set_options
+        monkeypatch.setattr(driver.results, "set_options", lambda rows: made.append(set_options(rows)))
+        shown, text = driver.results.items, driver.view.document
+        await driver.type(" of the")
+        await driver.until(lambda: driver.results.items is not shown)
+        assert driver.results.items == shown
+        assert driver.view.document is text
+        assert not made
+        await driver.type(" garden")
+        await driver.until(lambda: made)
+        assert driver.results.items != shown
 
     drive(sample, steps)
 
@@ -111,8 +135,28 @@ def test_not_in_your_documents_is_said_with_passages_to_read(
         await driver.until(lambda: driver.title == "Closest passages")
         assert driver.notice.startswith("Not in your documents")
         assert isinstance(driver.results.chosen, Match)
+        await driver.press("w")
+        await driver.until(lambda: "The reader saw no answer in it" in driver.screen())
 
     drive(sample, steps)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(drive: Callable[..., None], tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        (tmp_path / "roofs" / name).mkdir(parents=True)
+        (tmp_path / "roofs" / name / "notes.txt").write_text(f"The roof in the {name} leaks.\n")
+    (tmp_path / "roofs" / "other.txt").write_text("No roof here.\n")
+    with DocQA(tmp_path / "roofs.docqa") as library:
+        library.index([tmp_path / "roofs"])
+
+    async def steps(driver: Driver) -> None:
+        await driver.type("roof")
+        await driver.until(lambda: driver.results.option_count == 3)
+        for told in ("notes.txt  in north", "notes.txt  in south", "other.txt"):
+            assert told in driver.screen()
+        assert "in roofs" not in driver.screen()
+
+    drive(tmp_path / "roofs.docqa", steps)
 
 
 def test_no_word_in_common_is_no_answer_either(drive: Callable[..., None], sample: Path) -> None:
@@ -211,6 +255,34 @@ def test_typing_on_drops_what_is_being_read(
         assert driver.title == "Passages"
         assert driver.results.option_count > 0
         assert driver.app.focused is driver.app.screen.query_one(QuestionInput)
+
+    drive(sample, steps)
+
+
+def test_keys_that_come_at_once_go_where_the_first_of_them_leads(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.app.focused is driver.results)
+        for key, character in (("slash", "/"), ("ctrl+u", None), *((letter, letter) for letter in "rexo")):
+            driver.app.post_message(events.Key(key, character))
+        line = driver.ask_screen.query_one(QuestionInput)
+        await driver.until(lambda: line.value == "rexo" and driver.app.focused is line)
+        assert not driver.app.judgement
+
+    drive(sample, steps)
+
+
+def test_the_cursor_stays_on_the_answer_that_one_has_gone_to(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.app.focused is driver.results)
+        best, *others = driver.results.items
+        await driver.press("down")
+        assert driver.results.chosen == others[0]
+        driver.ask_screen._show((*others[1:], others[0], best), "Answers", "")
+        assert driver.results.chosen == others[0]
+        driver.ask_screen._show((best,), "Answers", "")
+        assert driver.results.chosen == best
 
     drive(sample, steps)
 

@@ -88,6 +88,8 @@ def test_pages_can_be_jumped_to(drive: Callable[..., None], sample: Path) -> Non
         screen = await open_document(driver, "boiler installer type:pdf in:*boiler*")
         await driver.press("colon", "3", "enter")
         await driver.until(lambda: "page 3 of" in place(screen))
+        assert "Viewer" in driver.screen()
+        assert "Editor" not in driver.screen()
         await driver.press("colon", "9", "9", "9", "enter")
         last = driver.view.document.pages[-1].value  # type: ignore[union-attr]
         await driver.until(lambda: f"p{last}" in driver.screen())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,17 @@ def test_documents_are_listed_filtered_and_read(drive: Callable[..., None], samp
     drive(sample, steps)
 
 
+def test_an_empty_view_says_what_that_means(drive: Callable[..., None], sample: Path) -> None:
+    async def steps(driver: Driver) -> None:
+        await open_library(driver)
+        await driver.press("3")
+        await driver.until(lambda: "No file was skipped." in driver.screen())
+        await driver.press("1", "slash", *"zzz")
+        await driver.until(lambda: "Nothing matches the filter." in driver.screen())
+
+    drive(sample, steps)
+
+
 def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: Path, sample: Path) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -77,6 +89,12 @@ def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: P
     drive(sample, steps)
 
 
+def _folder_rows(screen: LibraryScreen) -> str:
+    """What the folders' rows say where there is room for all of it."""
+    draw, _ = screen._drawing()
+    return "\n".join("".join(text for text, _ in draw(row, 300)) for row in screen.rows.items)
+
+
 def test_a_document_is_removed_after_a_yes(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         screen = await open_library(driver)
@@ -91,6 +109,8 @@ def test_a_document_is_removed_after_a_yes(drive: Callable[..., None], sample: P
         await driver.press("y")
         await driver.until(lambda: len(names(screen)) == 18)
         assert first not in names(screen)
+        await driver.press("2")
+        await driver.until(lambda: re.search(r"\S without", _folder_rows(screen)))
         await driver.press("escape")
         await driver.until(lambda: "18 documents" in driver.screen())
 
@@ -170,6 +190,20 @@ def test_changed_and_missing_files_are_marked_and_brought_up_to_date(
         assert "1 removed" in driver.screen()
         await driver.press("enter")
         await driver.until(lambda: names(screen) == ["a.txt", "c.txt"] and "changed" not in status(driver))
+
+    drive(library, steps)
+
+
+def test_what_an_update_removes_is_told_though_no_file_is_left(
+    drive: Callable[..., None], indexed: Callable[..., Path], tmp_path: Path
+) -> None:
+    library = indexed(a__txt="one")
+    (tmp_path / "documents" / "a.txt").unlink()
+
+    async def steps(driver: Driver) -> None:
+        await open_library(driver)
+        await driver.press("u")
+        await driver.until(lambda: "0 files found  ·  1 removed" in driver.screen())
 
     drive(library, steps)
 

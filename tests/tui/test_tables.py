@@ -60,7 +60,7 @@ def test_the_tables_of_a_markdown_file_are_found_in_its_text(indexed: Callable[.
 
 def test_a_cell_that_is_too_long_goes_on_below() -> None:
     text = "what | much\nnew electrodes and their seals | 12 pounds a piece"
-    (table,) = [find(text, 0, 2, "<>")]
+    table = find(text, 0, [line.split(" | ") for line in text.split("\n")], "<>")
     assert table is not None
     assert screen_rows(text, [table], 26) == [
         "what         │        much",
@@ -73,7 +73,7 @@ def test_a_cell_that_is_too_long_goes_on_below() -> None:
     assert screen_rows(text, [table], 10)[0] == "what | "
 
 
-CELLS = st.text(alphabet="ab 漢é", max_size=12).map(lambda cell: " ".join(cell.split()))
+CELLS = st.text(alphabet="ab 漢é|", max_size=12).map(lambda cell: " ".join(cell.split()))
 TABLES = st.integers(1, 4).flatmap(
     lambda columns: st.tuples(
         st.text(alphabet="<^>", min_size=columns, max_size=columns),
@@ -88,7 +88,7 @@ def test_every_character_of_a_table_is_shown_once_in_its_place_and_fits(
 ) -> None:
     alignments, lines = made
     text = "\n".join(["above", *(" | ".join(line) for line in lines), "below"])
-    table = find(text, 6, len(lines), alignments)
+    table = find(text, 6, lines, alignments)
     assert table is not None
     by_line = drawn([table], text, 0, width)
     assert len(by_line) in (0, len(lines))
@@ -118,9 +118,21 @@ def test_room_is_shared_among_columns(needed: list[int], room: int) -> None:
         assert widths == [max(want, 1) for want in needed]
 
 
-@pytest.mark.parametrize("text", ["a | b\nc | d | e", "a | b\nc", "a | b"])
+@pytest.mark.parametrize("text", ["a | b\nc | d | e", "a | b\nc", "a | b", "a | b\nc | e"])
 def test_what_is_not_written_as_a_table_is_none(text: str) -> None:
-    assert find(text, 0, 2, "<<") is None
+    assert find(text, 0, [["a", "b"], ["c", "d"]], "<<") is None
+
+
+def test_bars_in_cells_empty_cells_and_bullets_are_no_columns(indexed: Callable[..., Path], tmp_path: Path) -> None:
+    written = "- | Command | Does |\n  |---|---|\n  | `ls \\| wc` | counts \\| lists |\n  | `none` | |\n"
+    with DocQA(indexed(bars__md=written)) as library:
+        document = whole(library, str(tmp_path / "documents" / "bars.md"))
+    assert screen_rows(document.text, [*document.tables], 60) == [
+        "- Command │ Does",
+        "──────────┼───────────────",
+        "ls | wc   │ counts | lists",
+        "none      │ ",
+    ]
 
 
 def test_a_quote_in_a_table_is_marked_where_it_is_shown(

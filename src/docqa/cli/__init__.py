@@ -22,6 +22,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+# What opens the application with the library and the reader that are meant unless others are named.
+_OPEN_APPLICATION: tuple[list[str], ...] = ([], ["tui"])
+
+
 def is_interactive() -> bool:
     """Whether there is somebody to open the application for."""
     # In a browser's page there is no terminal, and textual says so to the application.
@@ -39,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _application() if not (sys.argv[1:] if arguments is None else arguments) else _command(arguments)
+        given = sys.argv[1:] if arguments is None else [*arguments]
+        code = _application() if given in _OPEN_APPLICATION and is_interactive() else _command(given)
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:
@@ -55,17 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _application() -> int:
-    """Open the application where there is somebody to see it, else tell how the program is used."""
-    if not is_interactive():
-        return _command(())
-    # There is nothing to parse, and what parses takes half as long to import as the application.
+    """Open the application: there is nothing to parse, and what parses takes half as long to import as that."""
     from docqa.tui import run
 
     run()
     return Exit.ANSWERED
 
 
-def _command(arguments: Sequence[str] | None) -> int:
+def _command(arguments: Sequence[str]) -> int:
     """Run what the arguments ask for."""
     import click
 

@@ -96,7 +96,7 @@ class _Writer:
     def _inline(self, token: Token) -> None:
         text = _readable(token.children or ())
         if self._row:
-            self._row[-1] = " ".join(text.split())
+            self._row[-1] = in_a_cell(token)
         elif self._heading_level is not None and not self._list_depth:
             self._draft.heading(text, self._heading_level, line=self._line(token))
         else:
@@ -122,6 +122,11 @@ class _Writer:
 
 def _bullet(item: Token) -> str:
     return f"{item.info}{item.markup} " if item.info else "- "
+
+
+def in_a_cell(token: Token) -> str:
+    """The text of a table's cell by the inline token in it, on one line."""
+    return " ".join(_readable(token.children or ()).split())
 
 
 def _readable(children: Sequence[Token]) -> str:

@@ -75,9 +75,9 @@ class DocqaApp(App[None]):
         self.library = ""
         self._line_filters = [] if speaks_unicode() else [AsciiFilter()]
         self.searcher = EngineThread(library)
-        self.asker = EngineThread(library, reader=reader, precision=precision)
+        self.asker = EngineThread(library, reader=reader, precision=precision, patient=True)
         self.shelf = EngineThread(library)
-        self.writer = EngineThread(library)
+        self.writer = EngineThread(library, patient=True)
         self.show_times = show_times
         self.reader_ready = False
         self._told_of_history = False
@@ -160,7 +160,7 @@ class DocqaApp(App[None]):
     async def _load_reader(self) -> None:
         self._say("Loading the reader…")
         try:
-            name, precision = await self.asker.call(lambda engine: (engine.reader.name, engine.reader.precision))
+            name, precision = await self.asker.call(_load_reader)
         except Exception as error:  # noqa: BLE001 (without a reader one can still search)
             self._say(f"No reader: {one_line(str(error))}")
             return
@@ -290,6 +290,14 @@ class DocqaApp(App[None]):
         if sample_folder() is not None:
             yield SystemCommand("Sample library", "Open the sample library that came with docqa", self.action_sample)
         yield from super().get_system_commands(screen)
+
+
+def _load_reader(engine: DocQA) -> tuple[str, Precision]:
+    """Load the reader; return its name and arithmetic."""
+    from docqa.tui.libraries import load_torch
+
+    load_torch()
+    return engine.reader.name, engine.reader.precision
 
 
 def _is_empty(engine: DocQA) -> bool:

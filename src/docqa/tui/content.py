@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -21,7 +22,7 @@ QUIET = "dim"
 _WORD = re.compile(r"[^\W_]+")
 
 
-def answer_row(answer: Answer, right: bool | None = None) -> Content:
+def answer_row(answer: Answer, right: bool | None = None, namesakes: Container[str] = ()) -> Content:
     """An answer in two lines: the quote; confidence, what the person said of it, and place."""
     more = len(answer.sources) - 1
     return Content.assemble(
@@ -29,7 +30,7 @@ def answer_row(answer: Answer, right: bool | None = None) -> Content:
         "\n",
         confidence(answer.confidence),
         verdict(right),
-        ("  " + brief_place(answer.sources[0]), QUIET),
+        ("  " + brief_place(answer.sources[0], namesakes), QUIET),
         (f"  +{more} more" if more else "", QUIET),
     )
 
@@ -41,12 +42,12 @@ def verdict(right: bool | None) -> Content:
     return Content.styled("  ✓ right", "$text-success") if right else Content.styled("  ✗ wrong", "$text-error")
 
 
-def match_row(match: Match, terms: frozenset[str]) -> Content:
+def match_row(match: Match, terms: frozenset[str], namesakes: Container[str] = ()) -> Content:
     """A passage in two lines: its most telling sentence, with the question's words marked; and its place."""
     return Content.assemble(
         _emphasised(_snippet(match.source.context, terms), terms),
         "\n",
-        (brief_place(match.source), QUIET),
+        (brief_place(match.source, namesakes), QUIET),
     )
 
 
@@ -61,9 +62,25 @@ def bar(share: float, cells: int, colour: str = "$success") -> Content:
     return Content.assemble(("━" * filled, colour), ("─" * (cells - filled), QUIET))
 
 
-def brief_place(source: Source) -> str:
-    """Page or line, which must not be cut off, and file name, which may be."""
-    return "  ".join(filter(None, (page_or_line(source), one_line(Path(source.path).name))))
+def brief_place(source: Source, namesakes: Container[str] = ()) -> str:
+    """Page or line, which must not be cut off, and file name, which may be; of one of several namesakes, its folder."""
+    path = Path(source.path)
+    where = f"in {one_line(path.parent.name)}" if source.path in namesakes else ""
+    return "  ".join(filter(None, (page_or_line(source), one_line(path.name), where)))
+
+
+def namesakes(items: Iterable[Answer | Match]) -> frozenset[str]:
+    """The paths of the files, of those that rows name, whose name is another's too."""
+    paths = {(item.sources[0] if isinstance(item, Answer) else item.source).path for item in items}
+    names = Counter(map(os.path.basename, paths))
+    return frozenset(path for path in paths if names[os.path.basename(path)] > 1)
+
+
+def spoken(question: str, terms: frozenset[str]) -> dict[str, str]:
+    """The words of a question that are looked for, in its order, by their terms."""
+    from docqa.terms import document_terms, words
+
+    return {term: word for term, word in zip(document_terms(question), words(question), strict=True) if term in terms}
 
 
 def source_header(source: Source, remark: str) -> Content:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -16,23 +19,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PathLike = str | os.PathLike[str]
 
+# How much less of a processor than the screen a thread gets that works long, when both want it.
+NICENESS = 10
+
 
 class EngineThread:
     """A `DocQA` that lives in a thread of its own, because an engine is not for several threads at once.
 
     Calls run one after the other. A call that is cancelled before its turn never runs; one that is cancelled
-    while it runs finishes unheard. The engine is imported and made in the thread, at the first call.
+    while it runs finishes unheard. The engine is imported and made in the thread, at the first call. A `patient`
+    thread lets the screen go first.
     """
 
     def __init__(
-        self, library: PathLike | None, *, reader: PathLike | None = None, precision: Precision = "auto"
+        self,
+        library: PathLike | None,
+        *,
+        reader: PathLike | None = None,
+        precision: Precision = "auto",
+        patient: bool = False,
     ) -> None:
         self._library = library
         self._reader = reader
         self._precision: Precision = precision
         self._engine: DocQA | None = None
         self._file: tuple[int, int] | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="docqa")
+        self._executor = ThreadPoolExecutor(1, "docqa", _give_way if patient else None)
 
     async def call(self, work: Callable[[DocQA], T]) -> T:
         """Run `work` with the engine, in its thread, and return what it returns."""
@@ -87,6 +99,14 @@ class EngineThread:
         if file != self._file and self._file is not None:
             engine.close()
         self._file = file
+
+
+def _give_way() -> None:
+    """Have this thread, and those it starts, wait where the screen wants the processor."""
+    # Elsewhere all threads of a process are equally nice.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _gather(generator: Generator[T], seconds: float) -> list[T]:

@@ -70,10 +70,10 @@ def markup(document: Document, text: str, start: int, marks: Sequence[Mark], who
 
 @dataclass(slots=True)
 class _WrittenTable:
-    """A table in a Markdown file: how its columns are aligned, how many lines it has, whether it has been found."""
+    """A table in a Markdown file: how its columns are aligned, its cells by lines, whether it has been found."""
 
     alignments: str = ""
-    lines: int = 0
+    lines: list[list[str]] = field(default_factory=list)
     met: bool = False
 
     def found(self, whole: str, position: int, line: int) -> Table | None:
@@ -124,6 +124,8 @@ def _pieces(markdown: str) -> Iterator[_Piece]:
     """The pieces of text in a Markdown file, in order."""
     from markdown_it import MarkdownIt
 
+    from docqa.extract.markdown import in_a_cell
+
     table, heads = None, False
     for token in MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").parse(markdown):
         match token.type:
@@ -132,7 +134,7 @@ def _pieces(markdown: str) -> Iterator[_Piece]:
             case "table_close":
                 table = None
             case "tr_open" if table is not None:
-                table.lines += 1
+                table.lines.append([])
             case "th_open" if table is not None:
                 table.alignments += _ALIGNMENTS.get(str(token.attrs.get("style", "")), "<")
                 heads = True
@@ -141,6 +143,8 @@ def _pieces(markdown: str) -> Iterator[_Piece]:
             case "fence" | "code_block":
                 yield _Piece(token.content.rstrip("\n"), ("code",))
             case "inline":
+                if table is not None:
+                    table.lines[-1].append(in_a_cell(token))
                 yield from _inline_pieces(token.children or (), ("strong",) if heads else (), table)
 
 
@@ -148,7 +152,7 @@ def _inline_pieces(
     children: Sequence[Token], around: tuple[Look, ...], table: _WrittenTable | None
 ) -> Iterator[_Piece]:
     within = [*around]
-    line = table.lines - 1 if table is not None else 0
+    line = len(table.lines) - 1 if table is not None else 0
     for child in children:
         if child.type in _OPENING:
             within.append(_OPENING[child.type])

@@ -27,16 +27,15 @@ class Table:
     alignments: str
 
 
-def find(text: str, start: int, lines: int, alignments: str) -> Table | None:
-    """The table whose heads stand at `start` and that has so many lines; None if the text is not written so."""
+def find(text: str, start: int, lines: Sequence[Sequence[str]], alignments: str) -> Table | None:
+    """The table whose heads stand at `start` and whose lines hold these cells; None if the text is not written so."""
     found = []
-    for _ in range(lines):
+    for cells in lines:
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
-        cells = tuple(_cells(text[start:end], start))
-        if len(cells) != len(alignments):
+        if (bounds := _cells(text[start:end], cells, start)) is None:
             return None
-        found.append(cells)
+        found.append(bounds)
         start = end + 1
     return Table(tuple(found), alignments)
 
@@ -72,10 +71,16 @@ def shared(needed: Sequence[int], room: int) -> list[int]:
     return [] if any(width < min(want, LEAST_CELLS) for width, want in zip(widths, needed, strict=True)) else widths
 
 
-def _cells(line: str, start: int) -> Iterator[Bounds]:
-    for cell in line.split(WRITTEN):
-        yield start, start + len(cell)
-        start += len(cell) + len(WRITTEN)
+def _cells(line: str, cells: Sequence[str], start: int) -> tuple[Bounds, ...] | None:
+    """Where the cells of a line that begins at `start` stand; a list's bullet before them goes with the first."""
+    if not line.endswith(written := WRITTEN.join(cells)):
+        return None
+    found, low, high = [], 0, len(line) - len(written)
+    for cell in cells:
+        high += len(cell)
+        found.append((start + low, start + high))
+        low = high = high + len(WRITTEN)
+    return tuple(found)
 
 
 def _width(text: str, cell: Bounds) -> int:

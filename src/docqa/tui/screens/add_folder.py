@@ -113,7 +113,7 @@ class AddFolderScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Start at the path's end."""
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     @on(Input.Changed, "#path")
     def typed(self, event: Input.Changed) -> None:
@@ -129,9 +129,10 @@ class AddFolderScreen(ModalScreen[str | None]):
     async def _follow(self, value: str) -> None:
         await asyncio.sleep(TYPING_DELAY_S)
         folder = await asyncio.to_thread(_existing, value)
-        tree = self.query_one(FolderTree)
-        if Path(tree.path) != Path(folder):
-            tree.path = folder
+        # None when the box has been closed meanwhile.
+        for tree in self.query(FolderTree):
+            if Path(tree.path) != Path(folder):
+                tree.path = folder
 
     @on(Tree.NodeHighlighted)
     def highlighted(self, event: Tree.NodeHighlighted[DirEntry]) -> None:
@@ -167,7 +168,7 @@ class AddFolderScreen(ModalScreen[str | None]):
         common = os.path.commonprefix(folders)  # noqa: RUF071 (of characters is meant)
         further = len(folders) > 1 and len(common) > len(_expanded(line.value))
         self._set(common if further else _with_separator(folders[0]), quietly=False)
-        line.focus()
+        self.set_focus(line)
 
     def _set(self, path: str, *, quietly: bool = True) -> None:
         line = self.query_one(Input)
@@ -177,7 +178,7 @@ class AddFolderScreen(ModalScreen[str | None]):
 
     def action_tree(self) -> None:
         """Go from the line to the tree."""
-        self.query_one(FolderTree).focus()
+        self.set_focus(self.query_one(FolderTree))
 
     def action_cancel(self) -> None:
         """Choose nothing."""

@@ -99,7 +99,8 @@ class AskScreen(Screen[None]):
         Binding("Y", "copy_citation", "Copy citation", show=False),
         Binding("e", "edit", "Editor"),
         Binding("o", "view", "Viewer"),
-        Binding("slash,escape", "question", "Question", show=False),
+        # Before the focused widget, so that keys that come at once behind it go to the line.
+        Binding("slash,escape", "question", "Question", show=False, priority=True),
         Binding("ctrl+t,f2", "effort", "Effort", key_display="^t"),
         Binding("ctrl+r", "history", "History", show=False),
         Binding("ctrl+s", "export", "Export", show=False),
@@ -112,6 +113,7 @@ class AskScreen(Screen[None]):
         self._terms: frozenset[str] = frozenset()
         self._source_number = 0
         self._source_text: DocumentText | None = None
+        self._in_pane: object = None
         self._result: Result | None = None
         self._line = QuestionInput()
         self._furnished = False
@@ -128,7 +130,7 @@ class AskScreen(Screen[None]):
         """Start with the cursor in the line."""
         for name, title in (("#found", "Passages"), ("#source", "Source")):
             self.query_one(name).border_title = title
-        self._line.focus()
+        self.set_focus(self._line)
 
     async def furnish(self) -> None:
         """Put everything into its place, unless it is there already; only the screen's own handlers may call this."""
@@ -164,6 +166,7 @@ class AskScreen(Screen[None]):
     @on(LibraryChanged)
     def look_again(self) -> None:
         """Show what the library now holds, and search it anew; answers stay, for they were asked for."""
+        self._in_pane = None
         self._count()
         if not self._asking and self._result is None:
             self._search_now()
@@ -208,7 +211,7 @@ class AskScreen(Screen[None]):
             self.ask(rest)
         else:
             self._line.value = rest
-        self._line.focus()
+        self.set_focus(self._line)
 
     def _search_now(self) -> None:
         self._search(self._line.value.strip())
@@ -220,7 +223,7 @@ class AskScreen(Screen[None]):
             self._show((), "Passages", "")
             return
         try:
-            matches, terms = await self.app.searcher.call(lambda engine: _found(engine, question))
+            matches, terms, rows = await self.app.searcher.call(lambda engine: _found(engine, question))
         except UsageError as error:
             # Nothing is wrong yet with a question that is still being typed.
             self._show((), "Passages", one_line(str(error)))
@@ -230,7 +233,7 @@ class AskScreen(Screen[None]):
             return
         self._terms = terms
         told = "Enter asks the reader" if matches else "No passage shares a word with this"
-        self._show(matches, "Passages", told)
+        self._show(matches, "Passages", told, rows)
 
     # --- asking on Enter
 
@@ -251,7 +254,8 @@ class AskScreen(Screen[None]):
     def recall(self, questions: Sequence[str]) -> None:
         """Bring questions of earlier sessions back, first to last; the last selected, so that typing replaces it."""
         self._line.recall(questions)
-        if questions and not self._line.value:
+        # Nor does a question come back under the fingers of somebody who has begun to type.
+        if questions and not self._line.value and self._delay is None:
             self._line.value = questions[-1]
             self.call_after_refresh(self._line.select_all)
 
@@ -294,7 +298,7 @@ class AskScreen(Screen[None]):
 
         match event:
             case CandidatesFound(candidates):
-                self._show_candidates(candidates)
+                await self._show_candidates(candidates)
             case AnswersImproved(answers, read, passages):
                 if answers:
                     self._show(worth_showing(answers), "Answers", "")
@@ -304,8 +308,10 @@ class AskScreen(Screen[None]):
                 self._show_result(result)
                 self.app.keep(result)
 
-    def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
-        self._show(tuple(map(_match, candidates)), "Passages", "")
+    async def _show_candidates(self, candidates: tuple[Candidate, ...]) -> None:
+        terms = self._terms
+        matches, rows = await self.app.searcher.call(lambda _: _matches(candidates, terms))
+        self._show(matches, "Passages", "", rows)
         if candidates:
             self._progress(0, len(candidates))
 
@@ -328,8 +334,9 @@ class AskScreen(Screen[None]):
             self._tell_absence(result)
         elif result.notices:
             self._notice.tell("; ".join(result.notices), "information")
-        if items:
-            self._results.focus()
+        # Who has begun to type the next question goes on doing so.
+        if items and self._line.value.strip() == result.question:
+            self.set_focus(self._results)
 
     def _tell_absence(self, result: Result) -> None:
         from docqa.tui.content import verdict
@@ -349,19 +356,23 @@ class AskScreen(Screen[None]):
         missing = isinstance(error, LibraryError) and not Path(self.app.library).exists()
         return f"{error}, or here: ctrl+l, then a" if missing else str(error)
 
-    def _show(self, items: tuple[Item, ...], title: str, status: str) -> None:
+    def _show(self, items: tuple[Item, ...], title: str, status: str, rows: Sequence[Content] | None = None) -> None:
         self._notice.clear()
         self._results.border_title, self._results.border_subtitle = title, ""
-        self._results.show(items, [self._row(item) for item in items])
+        self._results.show(items, self._rows(items) if rows is None else rows)
         self.say(status)
 
-    def _row(self, item: Item) -> Content:
+    def _rows(self, items: Sequence[Item]) -> list[Content]:
         from docqa.records import Answer
-        from docqa.tui.content import answer_row, match_row
+        from docqa.tui.content import answer_row, match_row, namesakes
 
-        if isinstance(item, Answer):
-            return answer_row(item, self._judgement.of(item.text) if self._result is not None else None)
-        return match_row(item, self._terms)
+        alike = namesakes(items)
+        return [
+            answer_row(item, self._judgement.of(item.text) if self._result is not None else None, alike)
+            if isinstance(item, Answer)
+            else match_row(item, self._terms, alike)
+            for item in items
+        ]
 
     def say(self, status: str) -> None:
         """Write the status line; without news it tells how the reader is."""
@@ -377,13 +388,16 @@ class AskScreen(Screen[None]):
     @on(ItemChosen)
     def follow(self, event: ItemChosen) -> None:
         """Show the first source of the item under the cursor."""
+        from docqa.tui.content import spoken
+
         self._source_number = 0
         if event.item is None:
             self.workers.cancel_group(self, "source")
+            self._in_pane = None
             self._source_pane.clear()
         else:
             self._show_source()
-        self._why.explain(event.item, self._terms)
+        self._why.explain(event.item, spoken(self._line.value, self._terms), read=self._result is not None)
         self.refresh_bindings()
 
     @property
@@ -401,31 +415,40 @@ class AskScreen(Screen[None]):
         """The source that is shown."""
         return self.sources[self._source_number] if self._source_number < len(self.sources) else None
 
+    def _show_source(self) -> None:
+        """Show the source at hand, unless it stands there already."""
+        from docqa.records import Answer
+
+        item, source = self._results.chosen, self.source
+        wanted = (source, self._source_number, len(self.sources), None if isinstance(item, Answer) else self._terms)
+        if item is not None and source is not None and wanted != self._in_pane:
+            self._in_pane, self._source_text = wanted, None
+            self._source_pane.announce(source, self._source_number + 1, len(self.sources))
+            self._fetch_source(item, source)
+
     @work(exclusive=True, group="source")
-    async def _show_source(self) -> None:
+    async def _fetch_source(self, item: Item, source: Source) -> None:
         from docqa.records import Answer
         from docqa.tui.documents import excerpt
 
-        item, source, pane = self._results.chosen, self.source, self._source_pane
-        if item is None or source is None:
-            return
-        self._source_text = None
-        pane.announce(source, self._source_number + 1, len(self.sources))
         try:
             text = await self.app.shelf.call(lambda engine: excerpt(engine, source))
         except DocqaError as error:
+            self._in_pane = None
             self._notice.tell(str(error))
             return
         self._source_text = text
         if isinstance(item, Answer):
-            pane.show_quote(source, text)
+            self._source_pane.show_quote(source, text)
         else:
-            pane.show_passage(source, text, self._terms)
+            self._source_pane.show_passage(source, text, self._terms)
 
     # --- actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the item under the cursor."""
+        if action == "question":
+            return self.focused is not self._line
         if action == "effort":
             return self._furnished
         if action == "source":
@@ -443,13 +466,13 @@ class AskScreen(Screen[None]):
 
     def action_question(self) -> None:
         """Go back to the line, with its text selected, so that typing replaces it."""
-        self._line.focus()
+        self.set_focus(self._line)
         self._line.select_all()
 
     def action_results(self) -> None:
         """Go to what was found, if anything was."""
         if self._furnished and self._results.items:
-            self._results.focus()
+            self.set_focus(self._results)
 
     def action_source(self, step: int) -> None:
         """Show another source of the same answer."""
@@ -547,7 +570,7 @@ class AskScreen(Screen[None]):
         actions.tell(self.app, actions.Outcome("Taken back"))
 
     def _redraw_rows(self) -> None:
-        self._results.redraw([self._row(item) for item in self._results.items])
+        self._results.redraw(self._rows(self._results.items))
         if self._result is not None and not self._result.answers:
             self._tell_absence(self._result)
         self.refresh_bindings()
@@ -573,8 +596,9 @@ def _library_and_count(engine: DocQA) -> tuple[Path, int]:
     return engine.library, engine.status(check=False).documents
 
 
-def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str]]:
-    return engine.search(question, top=PASSAGES), _terms(question)
+def _found(engine: DocQA, question: str) -> tuple[tuple[Match, ...], frozenset[str], list[Content]]:
+    matches, terms = engine.search(question, top=PASSAGES), _terms(question)
+    return matches, terms, _match_rows(matches, terms)
 
 
 def _terms(question: str) -> frozenset[str]:
@@ -583,7 +607,15 @@ def _terms(question: str) -> frozenset[str]:
     return frozenset(parse_question(question).terms)
 
 
-def _match(candidate: Candidate) -> Match:
+def _matches(candidates: Sequence[Candidate], terms: frozenset[str]) -> tuple[tuple[Match, ...], list[Content]]:
     from docqa.asking import match
 
-    return match(candidate)
+    matches = tuple(map(match, candidates))
+    return matches, _match_rows(matches, terms)
+
+
+def _match_rows(matches: Sequence[Match], terms: frozenset[str]) -> list[Content]:
+    from docqa.tui.content import match_row, namesakes
+
+    alike = namesakes(matches)
+    return [match_row(match, terms, alike) for match in matches]

@@ -50,7 +50,7 @@ class DocumentScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Back"),
         Binding("q", "close", "Back", show=False),
-        Binding("slash", "find", "Find"),
+        Binding("slash", "find", "Find", priority=True),
         Binding("n", "match(1)", "Next match"),
         Binding("N", "match(-1)", "Previous match", show=False),
         Binding("c", "contents", "Contents"),
@@ -91,7 +91,7 @@ class DocumentScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fetch the text."""
-        self.view.focus()
+        self.set_focus(self.view)
         self._load()
 
     @work(exclusive=True, group="load")
@@ -210,8 +210,12 @@ class DocumentScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what this document has."""
         document = self.query_one(TextView).document if self.is_mounted else None
+        if action == "find":
+            return not isinstance(self.focused, Input)
         if action == "go_to":
             return document is not None and bool(document.pages or document.line_marks)
+        if action == "edit":
+            return document is not None and bool(document.line_marks)
         if action == "contents":
             return document is not None and bool(document.headings)
         if action == "match":
@@ -278,7 +282,7 @@ class DocumentScreen(Screen[None]):
         self._close_lines()
         line = self.query_one(selector, Input)
         line.remove_class("-hidden")
-        line.focus()
+        self.set_focus(line)
         line.select_all()
 
     def _close_lines(self) -> bool:
@@ -286,7 +290,7 @@ class DocumentScreen(Screen[None]):
         lines = [line for line in self.query(Input) if not line.has_class("-hidden")]
         for line in lines:
             line.add_class("-hidden")
-        self.view.focus()
+        self.set_focus(self.view)
         return bool(lines)
 
 

@@ -185,12 +185,14 @@ class IndexingScreen(ModalScreen[bool]):
         self.query_one(ProgressBar).update(total=progress.found or None, progress=progress.looked_at)
         if progress.found == 0:
             self.query_one(ProgressBar).update(total=1, progress=1)
-        told = [f"{progress.indexed:,} indexed", f"{progress.looked_at - progress.indexed:,} unchanged or skipped"]
+        told = []
+        if progress.found:
+            told = [f"{progress.indexed:,} indexed", f"{progress.looked_at - progress.indexed:,} unchanged or skipped"]
         told += [
             f"{count:,} {what}" for count, what in ((progress.moved, "moved"), (progress.removed, "removed")) if count
         ]
         found = "Looking for files…" if progress.found is None else f"{counted(progress.found, 'file')} found"
-        self.query_one("#indexing-counts", Static).update("  ·  ".join([found, *(told if progress.found else [])]))
+        self.query_one("#indexing-counts", Static).update("  ·  ".join([found, *told]))
         pace = progress.pace(time.monotonic() - self._started) if self.app.show_times and self._busy else ""
         self.query_one("#indexing-pace", Static).update(pace)
         self.query_one("#indexing-latest", Static).update(shortened_path(progress.latest))

@@ -81,7 +81,7 @@ class LibraryScreen(Screen[None]):
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", key_display="esc"),
-        Binding("slash", "filter", "Filter"),
+        Binding("slash", "filter", "Filter", priority=True),
         Binding("a", "add", "Add"),
         Binding("u", "update", "Update"),
         Binding("delete,d", "remove", "Remove", key_display="del"),
@@ -105,6 +105,7 @@ class LibraryScreen(Screen[None]):
         self._health: Health | None = None
         self._settling: Timer | None = None
         self._bytes = 0
+        self._listed = False
 
     def compose(self) -> ComposeResult:
         """A filter above the list."""
@@ -119,7 +120,7 @@ class LibraryScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fetch what the library holds."""
-        self.rows.focus()
+        self.set_focus(self.rows)
         self.refresh_library()
 
     @property
@@ -149,6 +150,7 @@ class LibraryScreen(Screen[None]):
             self._bytes = sum(document.size for document in documents)
             roots = await self.app.shelf.call(lambda engine: engine.roots())
             self._rows["folders"] = _listed(roots, _root_text)
+            self._listed = True
             self._fill()
             self._look_at_files(documents)
             # Looking the whole file through takes its time, so the documents do not wait for it.
@@ -176,7 +178,7 @@ class LibraryScreen(Screen[None]):
         rows = self._rows[self.view]
         found = [row for row in rows if all(word in row.text for word in wanted)] if wanted else rows
         draw, header = self._drawing()
-        self.rows.show(found, draw, header)
+        self.rows.show(found, draw, header, empty="Nothing matches the filter." if rows else self._nothing())
         counts = {
             view: f"{name} {len(rows):,}"
             for (view, name), rows in zip(self.VIEWS.items(), self._rows.values(), strict=True)
@@ -185,6 +187,18 @@ class LibraryScreen(Screen[None]):
         self.query_one("#views", ChoiceLine).show(self.view, counts)
         self._tell()
         self.refresh_bindings()
+
+    def _nothing(self) -> str:
+        """What an empty view means."""
+        if self.query_one(Notice).display:
+            return ""
+        if not self._listed or (self._health is None and self.view in ("skipped", "health")):
+            return "Reading the library…"
+        return {
+            "documents": "No document yet; a adds a folder.",
+            "folders": "No folder is kept current; a adds one.",
+            "skipped": "No file was skipped.",
+        }.get(self.view, "")
 
     def _drawing(self) -> tuple[Callable[[Listed, int], Sequence[Cell]], Callable[[int], str]]:
         match self.view:
@@ -223,14 +237,14 @@ class LibraryScreen(Screen[None]):
     def filter_done(self) -> None:
         """Go to what was found."""
         self._fill()
-        self.rows.focus()
+        self.set_focus(self.rows)
 
     @on(ChoiceLine.Chosen, "#views")
     def view_chosen(self) -> None:
         """Show another view from its beginning."""
         self.rows.cursor = 0
         self._fill()
-        self.rows.focus()
+        self.set_focus(self.rows)
 
     @on(RowList.Moved)
     def moved(self) -> None:
@@ -247,14 +261,14 @@ class LibraryScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Go to the filter."""
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def action_back(self) -> None:
         """Empty the filter, else leave."""
         line = self.query_one("#filter", Input)
         if line.value or self.focused is line:
             line.value = ""
-            self.rows.focus()
+            self.set_focus(self.rows)
         else:
             self.dismiss()
 
@@ -268,6 +282,8 @@ class LibraryScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer what makes sense for the row under the cursor."""
+        if action == "filter":
+            return not isinstance(self.focused, Input)
         if action == "remove":
             return self.is_mounted and isinstance(self.chosen, Document | Root)
         return True
@@ -311,7 +327,10 @@ class LibraryScreen(Screen[None]):
         whole = isinstance(item, Root)
         name = shortened_path(item.path if whole else os.path.basename(item.path))
         held = f" with {counted(item.documents, 'document')}" if isinstance(item, Root) else ""
-        asked = ConfirmScreen(f"Remove {name}{held} from the library?", "The files themselves stay where they are.")
+        kept = "The files themselves stay where they are."
+        if not whole:
+            kept = "The file itself stays where it is; updates will leave it out."
+        asked = ConfirmScreen(f"Remove {name}{held} from the library?", kept)
         if await self.app.push_screen_wait(asked):
             try:
                 await self.app.writer.call(
@@ -381,7 +400,7 @@ def _root_row(row: Listed, width: int) -> list[Cell]:
     but = f" without {' '.join(root.exclude)}" if root.exclude else ""
     state: Cell = (f"{'there':<{STATE_CELLS}} ", "good") if root.present else (f"{'gone':<{STATE_CELLS}} ", "error")
     return [
-        (f" {fit(shortened_path(root.path) + one_line(only + but), width - 24)} ", "plain"),
+        (f" {fit(one_line(f'{shortened_path(root.path)}{only}{but}'), width - 24)} ", "plain"),
         state,
         (f"{root.documents:>10,}", "plain"),
     ]

@@ -53,13 +53,14 @@ class WelcomeScreen(Screen[Choice]):
         with Vertical(classes="box -wide"):
             yield Static(Content.styled("Welcome to docqa", "bold"), id="welcome-title")
             yield Static(f"{EXPLANATION}\n\n{FORMATS}", id="welcome-text", markup=False)
-            rows = (Content.assemble((name, "bold"), f"  {hint}") for _, name, hint in self._choices)
+            cells = max(len(name) for _, name, _ in self._choices)
+            rows = (Content.assemble((f"{name:<{cells}}", "bold"), f"  {hint}") for _, name, hint in self._choices)
             yield OptionList(*map(Option, rows), id="choices", classes="frame", markup=False)
         yield Keys()
 
     def on_mount(self) -> None:
         """Be ready for Enter."""
-        self.query_one(OptionList).focus()
+        self.set_focus(self.query_one(OptionList))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Do as chosen."""

@@ -37,6 +37,7 @@ class Results(OptionList):
     def __init__(self) -> None:
         super().__init__(id="results", markup=False)
         self._items: Sequence[Item] = ()
+        self._drawn: list[object] = []
 
     @property
     def chosen(self) -> Item | None:
@@ -50,17 +51,33 @@ class Results(OptionList):
 
     def redraw(self, rows: Sequence[Content]) -> None:
         """Show the same items by other rows; the cursor stays."""
+        self._drawn = _as_drawn(rows)
         for index, row in enumerate(rows):
             self.replace_option_prompt_at_index(index, row)
 
     def show(self, items: Sequence[Item], rows: Sequence[Content]) -> None:
-        """Show items, each by its row, and choose the first."""
-        self._items = items
-        self.set_options(map(Option, rows))
-        # Of the first item under the cursor the list itself tells.
-        self.highlighted = 0 if items else None
-        if not items:
-            self.post_message(ItemChosen(None))
+        """Show items, each by its row, and choose the first, or the answer that somebody has gone down to.
+
+        Rows that look as before are not drawn again.
+        """
+        place, drawn = self._place_among(items), _as_drawn(rows)
+        alike = drawn == self._drawn and self.highlighted == place
+        self._items, self._drawn = items, drawn
+        if not alike:
+            self.set_options(map(Option, rows))
+            self.highlighted = place
+        # Of another item under the cursor the list itself tells.
+        if alike or not items:
+            self.post_message(ItemChosen(self.chosen))
+
+    def _place_among(self, items: Sequence[Item]) -> int | None:
+        from docqa.records import Answer
+
+        chosen = self.chosen if self.highlighted else None
+        for place, item in enumerate(items):
+            if isinstance(item, Answer) and isinstance(chosen, Answer) and item.text == chosen.text:
+                return place
+        return 0 if items else None
 
     def action_cursor_up(self) -> None:
         """Go up; from the first item, to the question."""
@@ -84,3 +101,8 @@ class Results(OptionList):
         event.stop()
         if self.chosen is not None:
             self.post_message(ItemOpened(self.chosen))
+
+
+def _as_drawn(rows: Sequence[Content]) -> list[object]:
+    """What rows look like; they themselves are equal when their words are."""
+    return [(row.plain, row.spans) for row in rows]

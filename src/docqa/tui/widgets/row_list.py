@@ -64,6 +64,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
         self._items: Sequence[T] = ()
         self._draw: Callable[[T, int], Sequence[Cell]] = lambda _item, _width: ()
         self._header: Callable[[int], str] = lambda _width: ""
+        self._empty = ""
 
     @property
     def items(self) -> Sequence[T]:
@@ -75,9 +76,16 @@ class RowList(ScrollView, Generic[T], can_focus=True):
         """The item under the cursor."""
         return self._items[self.cursor] if self.cursor < len(self._items) else None
 
-    def show(self, items: Sequence[T], draw: Callable[[T, int], Sequence[Cell]], header: Callable[[int], str]) -> None:
-        """List items by what `draw` makes of each for a width in cells; the cursor stays where it can."""
-        self._items, self._draw, self._header = items, draw, header
+    def show(
+        self,
+        items: Sequence[T],
+        draw: Callable[[T, int], Sequence[Cell]],
+        header: Callable[[int], str],
+        *,
+        empty: str = "",
+    ) -> None:
+        """List items by what `draw` makes of each for a width in cells, or `empty`; the cursor stays where it can."""
+        self._items, self._draw, self._header, self._empty = items, draw, header, empty
         self.virtual_size = Size(1, len(items) + 1)
         self.cursor = max(0, min(self.cursor, len(items) - 1))
         self._follow()
@@ -137,6 +145,8 @@ class RowList(ScrollView, Generic[T], can_focus=True):
             header = Segment(fit(self._header(width), width), self.get_component_rich_style("row-list--header"))
             return Strip([header]).apply_style(base)
         row = y - 1 + self.scroll_offset.y
+        if row == 0 and not self._items:
+            return Strip([Segment(fit(f" {self._empty}", width), self._style("quiet"))]).apply_style(base)
         if row >= len(self._items):
             return Strip.blank(width, base)
         cells = self._draw(self._items[row], width)

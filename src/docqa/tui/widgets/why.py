@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,7 +41,8 @@ class WhyPanel(VerticalScroll):
     def __init__(self) -> None:
         super().__init__(id="why")
         self._item: Item | None = None
-        self._terms: frozenset[str] = frozenset()
+        self._words: Mapping[str, str] = {}
+        self._read = False
 
     def compose(self) -> ComposeResult:
         """Lines of text."""
@@ -51,9 +52,9 @@ class WhyPanel(VerticalScroll):
         """Be titled."""
         self.border_title = "Why"
 
-    def explain(self, item: Item | None, terms: frozenset[str]) -> None:
-        """Explain an answer; `terms` are all those of the question."""
-        self._item, self._terms = item, terms
+    def explain(self, item: Item | None, words: Mapping[str, str], *, read: bool) -> None:
+        """Explain an answer; `words` are the question's, by their terms; `read` tells whether it has been read."""
+        self._item, self._words, self._read = item, words, read
         self._draw()
 
     def on_show(self) -> None:
@@ -71,31 +72,37 @@ class WhyPanel(VerticalScroll):
         self.border_subtitle = "w closes"
         match self._item:
             case Answer(explanation=Explanation() as why) as answer:
-                lines = [*_terms(why.terms, self._terms, answer.retriever_score), *_explanation(why, cells)]
+                lines = [*_terms(why.terms, self._words, answer.retriever_score), *_explanation(why, cells)]
             case Answer() as answer:
                 lines = [_line("found by", Content(f"BM25 score {answer.retriever_score:.1f}")), _line("", _PENDING)]
             case Match() as match:
-                lines = [_line("found by", Content(f"BM25 score {match.score:.1f}")), _line("", _UNREAD)]
+                lines = [
+                    _line("found by", Content(f"BM25 score {match.score:.1f}")),
+                    _line("", _NOTHING if self._read else _UNREAD),
+                ]
             case _:
                 lines = [Content.styled("Nothing is chosen.", "dim")]
         self.query_one("#why-text", Static).update(Content("\n").join(lines))
 
 
 _PENDING = Content.styled("The rest is told when all passages have been read.", "dim")
+_NOTHING = Content.styled("The reader saw no answer in it that is sure enough.", "dim")
 _UNREAD = Content.styled("A passage found by its words; the reader has not judged it.", "dim")
 
 
-def _terms(found: Sequence[str], wanted: frozenset[str], score: float) -> Iterator[Content]:
-    yield _line("words", Content("  ").join(Content.styled(one_line(term), "bold") for term in found))
-    if missing := sorted(wanted.difference(found)):
-        yield _line("not there", Content.styled("  ".join(map(one_line, missing)), "dim"))
+def _terms(found: Sequence[str], words: Mapping[str, str], score: float) -> Iterator[Content]:
+    """The question's words as they were typed, though it is their stems that were looked for."""
+    there = (one_line(words.get(term, term)) for term in found)
+    yield _line("words", Content("  ").join(Content.styled(word, "bold") for word in there))
+    if missing := [one_line(word) for term, word in words.items() if term not in found]:
+        yield _line("not there", Content.styled("  ".join(missing), "dim"))
     yield _line("found by", Content(f"BM25 score {score:.1f}"))
 
 
 def _explanation(why: Explanation, cells: int) -> Iterator[Content]:
     logits = (("start", why.start_logit), ("end", why.end_logit), (NO_ANSWER, why.null_logit))
     yield from _bars("logits", logits, cells, sign="")
-    evidence = [(each.feature, each.contribution) for each in why.evidence if each.weight]
+    evidence = [(each.feature.replace("_", " "), each.contribution) for each in why.evidence if each.weight]
     yield from _bars("ranking", [*evidence, ("score", why.score)], cells, sign="+")
     for number, count in enumerate(why.kept):
         name = Content(f"{f'layer {number + 1}':<{NAME_CELLS}}")
