@@ -195,6 +195,25 @@ def test_integers_come_near_whatever_the_range_of_the_inputs() -> None:
             assert (found - wanted).abs().max() <= 0.03 * max(float(inputs.abs().max()), 0.1)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_packed_weights_give_the_same_products(precision: str) -> None:
+    if precision not in arithmetic.in_hardware(ON_CPU):
+        pytest.skip(f"this machine does not compute in {precision}")
+    torch.manual_seed(0)
+    dtype = getattr(torch, precision)
+    tolerance = 1e-5 if precision == "float32" else 0.02
+    for kind in (torch.nn.Linear, RaisingLinear):
+        linear = kind(48, 20).to(dtype)
+        packed = arithmetic.PackedLinear(linear)
+        for shape in ((2, 5, 48), (3, 48), (1, 1, 48), (0, 4, 48)):
+            with torch.inference_mode():
+                inputs = torch.randn(shape).to(dtype)
+                wanted, found = linear(inputs), packed(inputs)
+            assert found.shape == wanted.shape
+            assert found.dtype == dtype
+            assert torch.allclose(found, wanted, atol=tolerance)
+
+
 @pytest.mark.parametrize("failure", [RuntimeError("can't allocate memory: you tried"), MemoryError()])
 def test_too_little_memory_halves_the_batch(
     tiny_reader: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch, failure: Exception
@@ -245,7 +264,7 @@ def test_the_fastest_arithmetic_that_costs_no_accuracy_is_chosen_and_remembered(
     measured: list[str] = []
 
     def measure(model: SpanModel, _device: torch.device) -> machine.Cost:
-        name = str(model.layers[0].down.weight.dtype).removeprefix("torch.")  # type: ignore[union-attr]
+        name = str(model.span_head.weight.dtype).removeprefix("torch.")
         measured.append(name)
         return machine.Cost(1.0, rates[name])
 
