@@ -91,6 +91,12 @@ def test_an_effort_is_the_fastest_configuration_that_loses_little_enough(
     assert TABLE.choose(effort).shares == shares
 
 
+def test_what_blurs_passages_is_for_haste_only() -> None:
+    table = replace(TABLE, rows=(FULL, row((0.8, 0.7), 0.80, 0.7, drift=1.5), row((0.9, 0.8), 0.80, 0.8, drift=1.0)))
+    assert table.choose("balanced").shares == (0.9, 0.8)
+    assert table.choose("fast").shares == (0.8, 0.7)
+
+
 def test_where_dropping_tokens_never_pays_every_effort_reads_in_full() -> None:
     dear = LengthTable((FULL, row((0.9, 0.9), 0.80, 1.1), row((0.5, 0.5), 0.4, 0.5)), "a test", 10)
     assert {dear.choose(effort).shares for effort in EFFORTS} == {(1.0, 1.0)}

@@ -18,6 +18,9 @@ from docqa.reader.choices import Effort
 
 # How much F1, as a share, a configuration may cost where so much effort was asked for, and how many passages are read.
 _AFFORDABLE_F1: Mapping[Effort, float] = {"fast": 0.03, "balanced": 0.01, "thorough": 0.0}
+# How much lower a passage's logits may come out than when it is read in full. With the right passage given that costs
+# nothing, but it blurs which of several passages is the right one.
+_AFFORDABLE_DRIFT: Mapping[Effort, float] = {"fast": math.inf, "balanced": 1.25, "thorough": 0.0}
 PASSAGES: Mapping[Effort, int] = {"fast": 5, "balanced": 10, "thorough": 20}
 
 # What saves less than a seventh of the time is not worth an answer: with the passage given dropping tokens may lose
@@ -115,16 +118,18 @@ class LengthTable:
         return len(self.rows[0].shares)
 
     def affordable(self, effort: Effort) -> list[MeasuredLengths]:
-        """The rows that lose no more F1 than this effort allows, the most accurate first, each faster than the last."""
+        """The rows that cost no more accuracy than this effort allows, the best first, each faster than the last."""
         least = self.full.f1 - _AFFORDABLE_F1[effort] - _EQUAL_F1
         chosen = [self.full]
         for row in sorted(self.rows, key=lambda row: (-row.f1, row.time)):
-            if row.f1 >= least and row.time < min(chosen[-1].time, _WORTHWHILE_TIME):
+            if row.f1 < least or row.drift > _AFFORDABLE_DRIFT[effort]:
+                continue
+            if row.time < min(chosen[-1].time, _WORTHWHILE_TIME):
                 chosen.append(row)
         return chosen
 
     def choose(self, effort: Effort) -> MeasuredLengths:
-        """The fastest row that loses no more F1 than this effort allows; thorough is always full length."""
+        """The fastest row that costs no more accuracy than this effort allows; thorough is always full length."""
         return self.full if effort == "thorough" else self.affordable(effort)[-1]
 
     def to_json(self) -> str:
