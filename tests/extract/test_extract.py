@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -54,7 +55,10 @@ def check(extraction: Extraction) -> None:
     assert all(0 <= start <= len(text) for start in starts)
     for mark in extraction.marks:
         assert mark.value
-        if mark.kind != "heading":
+        if mark.kind == "cell":
+            # Of a notebook its number, of a sheet its column and row.
+            assert re.fullmatch("[A-Z]*[1-9][0-9]*", mark.value)
+        elif mark.kind != "heading":
             assert int(mark.value) >= 1
 
 
