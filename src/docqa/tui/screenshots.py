@@ -97,7 +97,7 @@ async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path
 
 async def settled(pilot: Pilot[None]) -> None:
     """Wait until timers have fired and nothing is being searched, read or drawn any more."""
-    for _ in range(2):
+    for _ in range(3):
         await pilot.pause(0.15)
         while any(worker.is_running and not _waits(worker) for worker in pilot.app.workers):
             await pilot.pause(0.05)
