@@ -158,4 +158,9 @@ def test_significant_are_the_question_and_the_answers_surroundings() -> None:
 
 
 def test_without_an_answer_nothing_is_significant_or_not() -> None:
-    assert float(significance_loss(torch.ones(2, 1, 8), batch_of([0], [0], [0], everywhere(1, 8)))) == 0
+    scores = torch.ones(2, 1, 8, requires_grad=True)
+    loss = significance_loss(scores, batch_of([0], [0], [0], everywhere(1, 8)))
+    assert float(loss.detach()) == 0
+    loss.backward()
+    assert scores.grad is not None
+    assert not scores.grad.any()

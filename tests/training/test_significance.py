@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import pytest
 import torch
 from tokenizers import Tokenizer
 
@@ -20,8 +22,9 @@ from docqa.training.length_drop import LengthDrop, length_drop
 from docqa.training.losses import scored_logits, significance_loss
 from docqa.training.reader_folder import write_reader
 from docqa.training.run import Settings, Trained
-from docqa.training.significance import learn_significance
+from docqa.training.significance import SignificanceObjective, learn_significance
 from docqa.training.start import load_start
+from docqa.training.validation import Slice
 
 SETTINGS = Settings(steps=60, rate=3e-2, window_tokens=64, batch_tokens=512, device="cpu")
 
@@ -49,6 +52,18 @@ def test_heads_learn_and_all_else_stays_as_it_is(
     assert heads_loss(model, rivers, tokenizer) < 0.8 * heads_loss(fresh, rivers, tokenizer)
     after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.state_dict().items())
+
+
+def test_heads_are_validated_by_what_they_have_a_say_in(
+    start: Path, rivers: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    mix = Mix([Source(rivers, "toy", held_out=1 / 3)])
+    settings = replace(SETTINGS, steps=4, validate_every=4, averaged=0.0)
+    *_, end = learn_significance(start, mix, tmp_path, settings)
+    assert isinstance(end, Trained)
+    dropping = LengthConfiguration((0.7, 0.49))
+    assert end.f1 == pytest.approx(Slice.of(tokenizer, mix.held_out).score(end.model, dropping).f1)
+    assert SignificanceObjective(end.model).validated_by == (dropping,)
 
 
 def test_a_reader_keeps_its_heads_in_its_folder(

@@ -182,8 +182,10 @@ class SpanModel(nn.Module):
         self.span_head = nn.Linear(shape.hidden_size, 2)
 
     def learn_significance(self) -> None:
-        """Give each layer a significance head, which knows nothing yet."""
+        """Give each layer that has none a significance head, which knows nothing yet."""
         for layer in self.layers:
+            if layer.significance_head is not None:
+                continue
             layer.significance_head = nn.Linear(2 * self.shape.hidden_size, 1)
             nn.init.zeros_(layer.significance_head.weight)
             nn.init.zeros_(layer.significance_head.bias)
@@ -210,22 +212,23 @@ class SpanModel(nn.Module):
         hidden = self.embeddings(tokens, segments)
         if lengths is not None:
             return self._drop_and_restore(hidden, real, lengths)
-        for layer in self.layers:
-            mixed, _ = layer.attend(hidden, real, weigh=False)
-            hidden = layer.finish(hidden, mixed)
-        logits: Tensor = self.span_head(hidden)
-        return logits.float()
+        return self._keep_all(hidden, real)
 
     def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
-        hidden = self.embeddings(tokens, segments)
-        scores = []
+        scores: list[Tensor] = []
+        logits = self._keep_all(self.embeddings(tokens, segments), real, scores)
+        return logits, torch.stack(scores)
+
+    def _keep_all(self, hidden: Tensor, real: Tensor, scores: list[Tensor] | None = None) -> Tensor:
+        """All layers with nothing dropped; what the significance heads say goes into `scores`, if it is given."""
         for layer in self.layers:
             mixed, _ = layer.attend(hidden, real, weigh=False)
-            scores.append(layer.score(hidden, mixed))
+            if scores is not None:
+                scores.append(layer.score(hidden, mixed))
             hidden = layer.finish(hidden, mixed)
         logits: Tensor = self.span_head(hidden)
-        return logits.float(), torch.stack(scores)
+        return logits.float()
 
     def _drop_and_restore(self, hidden: Tensor, real: Tensor, lengths: LengthConfiguration) -> Tensor:
         """All layers under a length configuration; every token's logits, (batch, tokens, 2).

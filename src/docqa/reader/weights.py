@@ -159,11 +159,10 @@ def _assemble(
     # Parameters without storage take the checkpoint's tensors over as they are: no second copy in memory.
     with torch.device("meta"), _Uninitialised():
         model = SpanModel(shape)
-        learnt = f"{SIGNIFICANCE}.0.weight" in tensors
-        if learnt:
+        if _FIRST_HEAD in tensors:
             model.learn_significance()
     try:
-        model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers, learnt=learnt), assign=True)
+        model.load_state_dict(from_checkpoint(tensors, shape.num_hidden_layers), assign=True)
     except (KeyError, RuntimeError) as error:
         raise ReaderError(f"{origin} does not hold the weights its config.json describes: {error}") from error
     tokenizer.no_truncation()
@@ -216,16 +215,14 @@ def _check_supported(config: Mapping[str, Any], origin: str) -> None:
 
 # What a checkpoint of docqa's may hold beside those of `BertForQuestionAnswering`: a head for each layer.
 SIGNIFICANCE = "significance"
+_FIRST_HEAD = f"{SIGNIFICANCE}.0.weight"
 
 
-def from_checkpoint(tensors: Mapping[str, Tensor], layers: int, *, learnt: bool = False) -> dict[str, Tensor]:
-    """Rename a `BertForQuestionAnswering` state dict to SpanModel's; KeyError names a missing tensor.
-
-    With `learnt` it also has significance heads.
-    """
+def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """Rename a `BertForQuestionAnswering` state dict to SpanModel's; KeyError names a missing tensor."""
     return {
         ours: torch.cat([tensors[name] for name in theirs]) if len(theirs) > 1 else tensors[theirs[0]]
-        for ours, theirs in _names(layers, learnt=learnt)
+        for ours, theirs in _names(layers, learnt=_FIRST_HEAD in tensors)
     }
 
 

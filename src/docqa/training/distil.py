@@ -214,7 +214,6 @@ def distil(
         student = load_start(teachers[0], how.prediction.seed, layers=start)
     else:
         student = load_start(start, how.prediction.seed)
-        student.model.forget_significance()
     if any(each.tokenizer.get_vocab() != student.tokenizer.get_vocab() for each in taught_by):
         raise UsageError("teacher and student must have the same vocabulary")
     limit = min(each.model.shape.max_position_embeddings for each in taught_by)

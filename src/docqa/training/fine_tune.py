@@ -19,14 +19,13 @@ from docqa.training.start import load_start
 
 
 class SpanObjective:
-    """The span loss of a reader; its significance heads, which would no longer fit, are taken away."""
+    """The span loss of a reader."""
 
     identity = "span loss"
     validated_by = (None,)
 
     def __init__(self, model: SpanModel) -> None:
         self.model = self.trained = model
-        model.forget_significance()
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:  # noqa: ARG002 (nothing is drawn)
         """The span loss at full length."""

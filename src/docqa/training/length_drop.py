@@ -126,7 +126,5 @@ def length_drop(
     start: str | os.PathLike[str], mix: Mix, folder: Path, settings: Settings, drop: LengthDrop
 ) -> Iterator[Event]:
     """Teach a reader to do with fewer tokens; resumes what is in `folder`. See `train`."""
-    loaded = load_start(start, settings.seed)
-    if not loaded.model.learns_significance:
-        loaded.model.learn_significance()
+    loaded = load_start(start, settings.seed, significance=True)
     yield from train(loaded, mix, LengthDropObjective(loaded.model, drop), folder, settings)

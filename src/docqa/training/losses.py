@@ -20,14 +20,18 @@ from docqa.training.inputs import Batch
 
 def span_logits(model: SpanModel, batch: Batch, lengths: LengthConfiguration | None = None) -> Tensor:
     """Logits (batch, tokens, 2) of first and last tokens, minus infinity where there can be none."""
-    logits: Tensor = model(batch.tokens, batch.segments, batch.real, lengths)
-    return logits.masked_fill(~batch.places[:, :, None], float("-inf"))
+    return _possible(model(batch.tokens, batch.segments, batch.real, lengths), batch)
 
 
 def scored_logits(model: SpanModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """The same with nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
     logits, scores = model.with_scores(batch.tokens, batch.segments, batch.real)
-    return logits.masked_fill(~batch.places[:, :, None], float("-inf")), scores
+    return _possible(logits, batch), scores
+
+
+def _possible(logits: Tensor, batch: Batch) -> Tensor:
+    """Logits, but minus infinity where no answer can start or end."""
+    return logits.masked_fill(~batch.places[:, :, None], float("-inf"))
 
 
 def span_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -64,7 +68,8 @@ def significance_loss(scores: Tensor, batch: Batch) -> Tensor:
     """
     rows = torch.nonzero(batch.starts > 0).squeeze(1)
     if not len(rows):
-        return scores.new_zeros(())
+        # Alone in a step, it must have a gradient all the same.
+        return 0.0 * scores.sum()
     places = torch.arange(batch.tokens.shape[1], device=scores.device)
     near = (places >= batch.starts[rows, None] - _SURROUNDINGS) & (places <= batch.ends[rows, None] + _SURROUNDINGS)
     wanted = near | (batch.segments[rows] == 0)

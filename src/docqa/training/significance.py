@@ -14,6 +14,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
 from docqa.training.data import Mix
 from docqa.training.inputs import Batch
@@ -26,9 +27,11 @@ class SignificanceObjective:
     """The significance heads' loss; nothing else of the reader learns."""
 
     identity = "significance"
-    validated_by = (None,)
 
     def __init__(self, model: SpanModel) -> None:
+        layers = len(model.layers)
+        # In full the heads have no say.
+        self.validated_by = (LengthConfiguration.geometric(layers, 0.7, layers // 3),)
         self.model = model.requires_grad_(requires_grad=False)
         self.trained = nn.ModuleList(head for layer in model.layers if (head := layer.significance_head) is not None)
 
@@ -43,7 +46,5 @@ class SignificanceObjective:
 
 def learn_significance(start: str | os.PathLike[str], mix: Mix, folder: Path, settings: Settings) -> Iterator[Event]:
     """Teach a reader's significance heads, which it gets if it has none; resumes what is in `folder`. See `train`."""
-    loaded = load_start(start, settings.seed)
-    if not loaded.model.learns_significance:
-        loaded.model.learn_significance()
+    loaded = load_start(start, settings.seed, significance=True)
     yield from train(loaded, mix, SignificanceObjective(loaded.model), folder, settings)

@@ -21,14 +21,22 @@ FRESH_SPREAD = 0.02
 HEAD = ("qa_outputs.weight", "qa_outputs.bias")
 
 
-def load_start(start: str | os.PathLike[str], seed: int, layers: int | None = None) -> ReaderModel:
+def load_start(
+    start: str | os.PathLike[str], seed: int, layers: int | None = None, *, significance: bool = False
+) -> ReaderModel:
     """Load a reader, or a BERT encoder's folder as transformers writes it (such as a sentence encoder's).
 
     An encoder's span head is drawn anew from the seed. `layers` is how many of its layers to take, at even
-    distances, None for all. ReaderError or UsageError if it is neither, or has not so many.
+    distances, None for all. With `significance` it has significance heads, new ones if it had none; otherwise those
+    it has are taken away, because they would no longer fit what it becomes. ReaderError or UsageError if it is
+    neither, or has not so many.
     """
     folder = Path(start)
     loaded = _load_encoder(folder, seed) if is_encoder(folder) else weights.load(start)
+    if significance:
+        loaded.model.learn_significance()
+    else:
+        loaded.model.forget_significance()
     return loaded if layers is None else _with_layers(loaded, layers)
 
 
@@ -41,12 +49,11 @@ def layer_map(student: int, teacher: int) -> list[int]:
 
 
 def _with_layers(whole: ReaderModel, layers: int) -> ReaderModel:
-    """A model with some of another's layers, at even distances, and all else like it but for significance heads."""
+    """A model with some of another's layers, at even distances, and all else like it."""
     depth = len(whole.model.layers)
     if not 1 <= layers <= depth:
         raise UsageError(f"{whole.name} has {depth} layers; take 1 to {depth} of them, not {layers}")
     model = SpanModel(replace(whole.model.shape, num_hidden_layers=layers))
-    whole.model.forget_significance()
     for name in ("embeddings", "span_head"):
         getattr(model, name).load_state_dict(getattr(whole.model, name).state_dict())
     theirs = list(whole.model.layers)
