@@ -16,6 +16,7 @@ from transformers import BertConfig, BertForQuestionAnswering
 from docqa.reader import model as module
 from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import BertShape, SpanModel, operations
+from docqa.reader.significance import SignificanceHead
 from docqa.reader.weights import bert_shape, from_checkpoint
 
 SHAPES = [
@@ -66,7 +67,8 @@ def learnt(shape: int) -> SpanModel:
     torch.manual_seed(shape)
     for layer in model.layers:
         assert layer.significance_head is not None
-        torch.nn.init.normal_(layer.significance_head.weight)
+        for part in (layer.significance_head.own, layer.significance_head.weights):
+            torch.nn.init.normal_(part.weight)
     return model.requires_grad_(False)
 
 
@@ -81,6 +83,28 @@ def batch(lengths: list[int], seed: int = 0, padding: int = 0) -> tuple[Tensor, 
         segments[row, length // 3 : length] = 1
         real[row, :length] = True
     return tokens, segments, real
+
+
+def one_head(head: SignificanceHead, states: list[Tensor], taken: list[Tensor], asking: int) -> list[float]:
+    """What a significance head says of each token, one pair of tokens after the other; the question comes first."""
+    likeness = torch.stack([head.likeness(state) for state in states])
+    likeness = torch.nn.functional.normalize(likeness - likeness.mean(dim=0), dim=-1)
+    both = [torch.cat(pair) for pair in zip(states, taken, strict=True)]
+
+    def match(word: int, row: int) -> float:
+        return float(head.sharpness(likeness[word] @ likeness[row][:, None]).sigmoid())
+
+    found = []
+    for row in range(len(states)):
+        total = 0.0
+        for word in range(asking):
+            weights = torch.nn.functional.softplus(head.weights(both[word])).tolist()
+            for weight, reach in zip(weights, (0, 1, 4, 13, 40), strict=True):
+                near = range(max(asking, row - reach), min(len(states), row + reach + 1))
+                total += weight * max((match(word, other) for other in near), default=0.0)
+        found.append(total)
+    usual = sum(found[asking:]) / max(1, len(states) - asking)
+    return [float(head.own(own)) + there - usual for own, there in zip(both, found, strict=True)]
 
 
 def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths: LengthConfiguration) -> Tensor:
@@ -110,7 +134,12 @@ def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths
             taken[query] = torch.cat(mixed)
             attended[query] = layer.attention_norm(states[query] + layer.attention_output(taken[query]))
         if layer.significance_head is not None:
-            scores = [float(layer.significance_head(torch.cat([states[place], taken[place]]))) for place in staying]
+            scores = one_head(
+                layer.significance_head,
+                [states[place] for place in staying],
+                [taken[place] for place in staying],
+                asking=sum(not segments[place] for place in staying),
+            )
             received = {place: fmean(scores[max(0, row - 2) : row + 3]) for row, place in enumerate(staying)}
         others = sorted(staying[1:], key=lambda place: -received[place])
         staying = sorted([0, *others[: lengths.kept(number, len(tokens)) - 1]])

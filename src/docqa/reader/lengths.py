@@ -28,7 +28,7 @@ PASSAGES: Mapping[Effort, int] = {"fast": 5, "balanced": 10, "thorough": 20}
 _WORTHWHILE_TIME = 0.85
 
 # So many tokens always go on: in a short input the question alone takes up what a share would leave.
-LEAST_KEPT = 64
+LEAST_KEPT = 48
 
 # Differences of F1 below this are rounding.
 _EQUAL_F1 = 1e-9

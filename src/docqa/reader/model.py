@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from docqa.reader.lengths import LengthConfiguration
+from docqa.reader.significance import SignificanceHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Layer(nn.Module):
         self.up = RaisingLinear(shape.hidden_size, shape.intermediate_size)
         self.down = nn.Linear(shape.intermediate_size, shape.hidden_size)
         self.output_norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
-        self.significance_head: nn.Linear | None = None
+        self.significance_head: SignificanceHead | None = None
 
     def attend(self, hidden: Tensor, real: Tensor, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
         """What each token takes in from the real ones, before the output projection: (batch, tokens, width).
@@ -101,15 +102,12 @@ class Layer(nn.Module):
             significance = None
         return mixed.transpose(1, 2).reshape(batch, tokens, width), significance
 
-    def score(self, hidden: Tensor, mixed: Tensor) -> Tensor:
-        """The significance head's logit of each token, (batch, tokens): whether an answer stands at or near it.
-
-        hidden is what the layer was given, mixed what each token took in by attention. ValueError without a head.
-        """
+    def score(self, hidden: Tensor, mixed: Tensor, real: Tensor, asking: Tensor) -> Tensor:
+        """The significance head's logit of each token, (batch, tokens); see there. ValueError without a head."""
         if self.significance_head is None:
             raise ValueError("this layer has no significance head")
-        scores: Tensor = self.significance_head(torch.cat((hidden, mixed), dim=-1))
-        return scores.squeeze(-1).float()
+        scores: Tensor = self.significance_head(hidden, mixed, real, asking)
+        return scores
 
     def finish(self, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of the layer for the tokens that go on: output projection and feed-forward network.
@@ -184,11 +182,8 @@ class SpanModel(nn.Module):
     def learn_significance(self) -> None:
         """Give each layer that has none a significance head, which knows nothing yet."""
         for layer in self.layers:
-            if layer.significance_head is not None:
-                continue
-            layer.significance_head = nn.Linear(2 * self.shape.hidden_size, 1)
-            nn.init.zeros_(layer.significance_head.weight)
-            nn.init.zeros_(layer.significance_head.bias)
+            if layer.significance_head is None:
+                layer.significance_head = SignificanceHead(self.shape.hidden_size)
 
     def forget_significance(self) -> None:
         """Take the significance heads away; attention says again which tokens matter."""
@@ -211,26 +206,24 @@ class SpanModel(nn.Module):
         """
         hidden = self.embeddings(tokens, segments)
         if lengths is not None:
-            return self._drop_and_restore(hidden, real, lengths)
-        return self._keep_all(hidden, real)
-
-    def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
-        scores: list[Tensor] = []
-        logits = self._keep_all(self.embeddings(tokens, segments), real, scores)
-        return logits, torch.stack(scores)
-
-    def _keep_all(self, hidden: Tensor, real: Tensor, scores: list[Tensor] | None = None) -> Tensor:
-        """All layers with nothing dropped; what the significance heads say goes into `scores`, if it is given."""
+            return self._drop_and_restore(hidden, real, _asking(segments, real), lengths)
         for layer in self.layers:
-            mixed, _ = layer.attend(hidden, real, weigh=False)
-            if scores is not None:
-                scores.append(layer.score(hidden, mixed))
-            hidden = layer.finish(hidden, mixed)
+            hidden = layer.finish(hidden, layer.attend(hidden, real, weigh=False)[0])
         logits: Tensor = self.span_head(hidden)
         return logits.float()
 
-    def _drop_and_restore(self, hidden: Tensor, real: Tensor, lengths: LengthConfiguration) -> Tensor:
+    def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
+        hidden, asking = self.embeddings(tokens, segments), _asking(segments, real)
+        scores: list[Tensor] = []
+        for layer in self.layers:
+            mixed, _ = layer.attend(hidden, real, weigh=False)
+            scores.append(layer.score(hidden, mixed, real, asking))
+            hidden = layer.finish(hidden, mixed)
+        logits: Tensor = self.span_head(hidden)
+        return logits.float(), torch.stack(scores)
+
+    def _drop_and_restore(self, hidden: Tensor, real: Tensor, asking: Tensor, lengths: LengthConfiguration) -> Tensor:
         """All layers under a length configuration; every token's logits, (batch, tokens, 2).
 
         The span head sees a token when it is dropped, in the state it arrived with, or at the end. So what is
@@ -249,13 +242,14 @@ class SpanModel(nn.Module):
             dropping, learnt = kept != previous, layer.significance_head is not None
             mixed, significance = layer.attend(hidden, real, weigh=dropping and not learnt)
             if dropping and learnt:
-                significance = _smoothed(layer.score(hidden, mixed), real)
+                significance = _smoothed(layer.score(hidden, mixed, real, asking), real)
             if significance is not None:
                 order = _by_significance(significance, real)
                 going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
                 restored = self._restore(restored, _rows(hidden, leaving), _targets(real, places, tokens, leaving))
                 real = _kept(kept, going)
                 going = _in_place(going, real)
+                asking = asking.gather(1, going) & real
                 hidden, mixed, places = _rows(hidden, going), _rows(mixed, going), places.gather(1, going)
             previous = kept
             hidden = layer.finish(hidden, mixed)
@@ -265,6 +259,11 @@ class SpanModel(nn.Module):
         """Put the logits of tokens that have reached their last state where they belong in the input."""
         logits = self.span_head(hidden).float()
         return restored.scatter(1, targets[:, :, None].expand_as(logits), logits)
+
+
+def _asking(segments: Tensor, real: Tensor) -> Tensor:
+    """Which tokens are the question's, boolean (batch, tokens): the first segment, [CLS] too, as in BERT's inputs."""
+    return (segments == 0) & real
 
 
 # Tokens that go on are filled up to a multiple of this: every distinct shape costs a compiled kernel.

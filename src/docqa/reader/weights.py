@@ -215,7 +215,8 @@ def _check_supported(config: Mapping[str, Any], origin: str) -> None:
 
 # What a checkpoint of docqa's may hold beside those of `BertForQuestionAnswering`: a head for each layer.
 SIGNIFICANCE = "significance"
-_FIRST_HEAD = f"{SIGNIFICANCE}.0.weight"
+_HEAD_PARTS = ("own", "likeness", "weights", "sharpness")
+_FIRST_HEAD = f"{SIGNIFICANCE}.0.own.weight"
 
 
 def from_checkpoint(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
@@ -230,7 +231,7 @@ def to_checkpoint(state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]
     """The inverse of `from_checkpoint`: SpanModel's state under the names that transformers expects."""
     return {
         name: part.contiguous()
-        for ours, theirs in _names(layers, learnt="layers.0.significance_head.weight" in state)
+        for ours, theirs in _names(layers, learnt="layers.0.significance_head.own.weight" in state)
         for name, part in zip(theirs, state[ours].chunk(len(theirs)), strict=True)
     }
 
@@ -262,7 +263,9 @@ def _names(layers: int, *, learnt: bool) -> Iterable[tuple[str, tuple[str, ...]]
             (f"{ours}.output_norm", (f"{theirs}.output.LayerNorm",)),
         ]
         if learnt:
-            modules.append((f"{ours}.significance_head", (f"{SIGNIFICANCE}.{number}",)))
+            modules += [
+                (f"{ours}.significance_head.{part}", (f"{SIGNIFICANCE}.{number}.{part}",)) for part in _HEAD_PARTS
+            ]
     for our_module, their_modules in modules:
         for parameter in ("weight", "bias"):
             yield f"{our_module}.{parameter}", tuple(f"{module}.{parameter}" for module in their_modules)

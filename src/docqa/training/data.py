@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -81,6 +82,7 @@ class Source:
     What a document is, `documents` says: in collections of posts each paragraph is its own. The documents with the
     titles `also_held_out` are held out besides. `calibration` is how many of the questions about what was held out are
     asked to fit a ranking. `origin` is where the data comes from and under which licence, for the model card.
+    `more` is a file of further questions about the paragraphs of the first; see `add_questions`.
     """
 
     file: Path
@@ -91,6 +93,19 @@ class Source:
     documents: DocumentKind = "article"
     calibration: int = 0
     also_held_out: tuple[str, ...] = ()
+    more: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all that it is read from."""
+        files = (self.file, self.more) if self.more else (self.file,)
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def read_source(source: Source) -> Collection:
+    """All paragraphs and questions of a source. UsageError, naming the file, if one is not in SQuAD's format."""
+    collection = read_squad(source.file)
+    return add_questions(collection, source.more) if source.more else collection
 
 
 def read_squad(file: Path) -> Collection:
@@ -99,9 +114,45 @@ def read_squad(file: Path) -> Collection:
     An answer that does not stand at its `answer_start` is looked for nearby; a question none of whose answers
     occurs in the paragraph is dropped and counted. UsageError, naming the file, if it is not such a file.
     """
-    try:
+    with _named_if_broken(file):
         articles = json.loads(file.read_text(encoding="utf-8"))["data"]
-        return _collection(file.stem, articles)
+        collection = _collection(file.stem, articles)
+    return collection  # noqa: RET504 (returning inside a context manager that may swallow is no return)
+
+
+def add_questions(collection: Collection, file: Path) -> Collection:
+    """A collection with further questions about its paragraphs, which the file names by their digests.
+
+    It is in SQuAD's format, save that a paragraph has its text's `context_sha256` instead of its `context`. So
+    questions can be kept apart from texts that somebody else wrote. UsageError, naming the file, if it is no such
+    file or asks about other paragraphs.
+    """
+    places = {_digest(text): place for place, text in reversed(list(enumerate(collection.paragraphs)))}
+    questions, dropped = list(collection.questions), collection.dropped
+    with _named_if_broken(file):
+        for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                place = places.get(paragraph["context_sha256"])
+                if place is None:
+                    raise UsageError(
+                        f"{file} asks about a paragraph that {collection.name} does not hold"
+                        f" ({paragraph['context_sha256'][:12]}…); both have to be of one version"
+                    )
+                found, lost = _questions(collection.paragraphs[place], place, paragraph["qas"])
+                questions += found
+                dropped += lost
+    return replace(collection, questions=tuple(questions), dropped=dropped)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+@contextmanager
+def _named_if_broken(file: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a file in SQuAD's format into an error that names it."""
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror})") from error
     except ValueError as error:
@@ -120,16 +171,25 @@ def _collection(name: str, articles: Iterable[dict[str, Any]]) -> Collection:
     for article in articles:
         for paragraph in article["paragraphs"]:
             context = str(paragraph["context"])
-            for entry in paragraph["qas"]:
-                answers = _answers(context, entry)
-                if answers is None:
-                    dropped += 1
-                else:
-                    question = str(entry["question"])
-                    questions.append(Question(str(entry["id"]), question, len(paragraphs), answers))
+            found, lost = _questions(context, len(paragraphs), paragraph["qas"])
+            questions += found
+            dropped += lost
             paragraphs.append(context)
             titles.append(str(article.get("title", "")))
     return Collection(name, tuple(paragraphs), tuple(titles), tuple(questions), dropped)
+
+
+def _questions(context: str, place: int, entries: Iterable[dict[str, Any]]) -> tuple[list[Question], int]:
+    """The questions about one paragraph, and how many are dropped because it lacks their answers."""
+    found: list[Question] = []
+    dropped = 0
+    for entry in entries:
+        answers = _answers(context, entry)
+        if answers is None:
+            dropped += 1
+        else:
+            found.append(Question(str(entry["id"]), str(entry["question"]), place, answers))
+    return found, dropped
 
 
 def _answers(context: str, entry: dict[str, Any]) -> tuple[tuple[int, int], ...] | None:
@@ -275,7 +335,7 @@ class Mix:
         splits = []
         self.dropped = {}
         for source in sources:
-            collection = read_squad(source.file)
+            collection = read_source(source)
             self.dropped[collection.name] = collection.dropped
             splits.append(hold_out(collection, source.held_out, source.documents, source.also_held_out))
         self.collections = tuple(trained for trained, _ in splits)

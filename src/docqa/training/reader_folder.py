@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -197,9 +196,9 @@ def _data_row(source: Source, trained: Collection, held: Collection | None) -> s
     if held:
         count = len(set(held.titles if source.documents == "article" else held.paragraphs))
         left_out = f"{count} {source.documents}s, {len(held.questions)} questions"
-    digest = hashlib.sha256(source.file.read_bytes()).hexdigest()
+    name = f"{source.file.name}, with more questions" if source.more else source.file.name
     return (
-        f"| {source.file.name} | {source.origin} | {digest[:12]}… | {len(trained.questions)} | {source.share:.0%} "
+        f"| {name} | {source.origin} | {source.digest[:12]}… | {len(trained.questions)} | {source.share:.0%} "
         f"| {source.distractors:g} | {left_out} |"
     )
 

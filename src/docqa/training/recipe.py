@@ -51,12 +51,16 @@ DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is about what was written for docqa.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 0.75,
-    "squad-v2.0-train-10-articles": 0.75,
-    "squadshifts-reddit": 0.3,
-    "squadshifts-amazon": 0.3,
+    "squadshifts-new-wiki": 1.0,
+    "squad-v2.0-train-10-articles": 1.0,
+    "squadshifts-reddit": 0.2,
+    "squadshifts-amazon": 0.2,
     "qamr": 0.06,
+    "everyday": 0.5,
+    "articles": 0.6,
 }
+# The public sets about whose paragraphs more questions were written for docqa.
+ASKED_MORE = ("squadshifts-new-wiki", "squad-v2.0-train-10-articles")
 # How many of the documents written for docqa that only look right come with a question about them, on average.
 OWN_DISTRACTORS = 0.5
 
@@ -83,10 +87,16 @@ def first_stage(data: Path) -> list[Source]:
 def second_stage(data: Path, written: Path) -> list[Source]:
     """The same files with more distractors, and those in the folder `written`, made for docqa.
 
-    They are everyday documents and articles, each in one file to train on and one that is held out.
+    They are everyday documents and articles, each in one file to train on and one that is held out, and more
+    questions about the articles of the public sets.
     """
     public = [
-        replace(source, share=SECOND_SHARES[source.file.stem], distractors=2 * source.distractors)
+        replace(
+            source,
+            share=SECOND_SHARES[source.file.stem],
+            distractors=2 * source.distractors,
+            more=written / "questions" / source.file.name if source.file.stem in ASKED_MORE else None,
+        )
         for source in first_stage(data)
     ]
     return [*public, *_written(written / "everyday.json"), *_written(written / "articles.json")]
@@ -95,4 +105,5 @@ def second_stage(data: Path, written: Path) -> list[Source]:
 def _written(file: Path) -> list[Source]:
     held_out = file.with_stem(f"{file.stem}-held-out")
     origin = "written for docqa, Apache-2.0"
-    return [Source(file, origin, 1.0, OWN_DISTRACTORS), Source(held_out, origin, held_out=1.0, calibration=600)]
+    trained = Source(file, origin, SECOND_SHARES[file.stem], OWN_DISTRACTORS)
+    return [trained, Source(held_out, origin, held_out=1.0, calibration=600)]

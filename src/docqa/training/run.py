@@ -420,8 +420,7 @@ def _identity(model: SpanModel, mix: Mix, objective: Objective, settings: Settin
     """A digest of everything that a resumed run must share with its beginning."""
     kept = {name: value for name, value in asdict(settings).items() if name not in MAY_DIFFER}
     data = [
-        (hashlib.sha256(each.file.read_bytes()).hexdigest(), repr(replace(each, file=Path(), origin="", calibration=0)))
-        for each in mix.sources
+        (each.digest, repr(replace(each, file=Path(), more=None, origin="", calibration=0))) for each in mix.sources
     ]
     told = json.dumps([digest_of(model), data, objective.identity, kept], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()

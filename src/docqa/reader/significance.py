@@ -1,0 +1,76 @@
+"""Which tokens of an input matter, told by a small head beside a layer.
+
+The early layers of a reader do not know yet where an answer stands, so neither what they compute nor the attention
+that tokens receive says which may be dropped. But a question's words tend to stand near its answer. So a head
+compares, besides, each token of the question with those of the passage, and says of every place how much of the
+question is found close to it, at several distances: what BM25 does between passages, within one, by likeness learnt
+instead of equal terms (after ColBERT's late interaction, Khattab and Zaharia 2020, arXiv 2004.12832).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# The width in which tokens are compared.
+_LIKENESS_WIDTH = 48
+# How near is near: at the token itself, and at most 1, 4, 13 and 40 tokens away. Each is the one before it, seen from
+# three places that lie 1, 3, 9 and 27 tokens apart.
+_STEPS = (1, 3, 9, 27)
+_REACHES = 1 + len(_STEPS)
+# How alike two tokens have to be to count as half a match before anything is learnt, and how fast that rises.
+_SHARPNESS, _HALF_MATCH = 10.0, 0.6
+
+
+class SignificanceHead(nn.Module):
+    """One logit a token: whether it belongs to the question, or an answer stands at it or near it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(2 * width, 1)
+        self.likeness = nn.Linear(width, _LIKENESS_WIDTH)
+        self.weights = nn.Linear(2 * width, _REACHES)
+        self.sharpness = nn.Linear(1, 1)
+        for linear in (self.own, self.weights):
+            nn.init.zeros_(linear.weight)
+        for bias in (self.own.bias, self.likeness.bias, self.weights.bias):
+            nn.init.zeros_(bias)
+        nn.init.constant_(self.sharpness.weight, _SHARPNESS)
+        nn.init.constant_(self.sharpness.bias, -_SHARPNESS * _HALF_MATCH)
+
+    def forward(self, hidden: Tensor, mixed: Tensor, real: Tensor, asking: Tensor) -> Tensor:
+        """Logits (batch, tokens) in float32.
+
+        hidden is what the layer was given and mixed what each token took in by attention, both (batch, tokens,
+        width). real and asking are boolean (batch, tokens): what is not padding, and of that the question, which
+        comes first.
+        """
+        both = torch.cat((hidden, mixed), dim=-1)
+        found = self._found(both, hidden, real, asking)
+        passage = real & ~asking
+        # What tells places apart; a long question finds more everywhere.
+        mean = (found * passage).sum(dim=1, keepdim=True) / passage.sum(dim=1, keepdim=True).clamp_min(1)
+        own: Tensor = self.own(both)
+        return own.squeeze(-1).float() + found - mean
+
+    def _found(self, both: Tensor, hidden: Tensor, real: Tensor, asking: Tensor) -> Tensor:
+        """How much of the question is found near each token of the input, (batch, tokens)."""
+        questions = int(asking.sum(dim=1).amax())
+        likeness = self.likeness(hidden).float()
+        # In what all tokens have in common they are alike anyway.
+        mean = (likeness * real[:, :, None]).sum(dim=1, keepdim=True) / real.sum(dim=1)[:, None, None]
+        likeness = functional.normalize(likeness - mean, dim=-1)
+        likeness = likeness[:, :questions] @ likeness.transpose(1, 2)
+        scale, offset = self.sharpness.weight.float(), self.sharpness.bias.float()
+        matches = (likeness * scale + offset).sigmoid() * (real & ~asking)[:, None, :]
+        weights = functional.softplus(self.weights(both[:, :questions]).float()) * asking[:, :questions, None]
+        # Beyond both ends there is nothing, but what is near a place there may be near one within as well.
+        margin = sum(_STEPS)
+        near = functional.pad(matches, (margin, margin))
+        found = (matches * weights[:, :, 0, None]).sum(dim=1)
+        for reach, step in enumerate(_STEPS, 1):
+            near = torch.maximum(near[..., step:-step], torch.maximum(near[..., : -2 * step], near[..., 2 * step :]))
+            margin -= step
+            found = found + (near[..., margin : near.shape[2] - margin] * weights[:, :, reach, None]).sum(dim=1)
+        return found
