@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,10 @@ from docqa.training.data import (
     Distractors,
     Mix,
     Source,
+    add_questions,
     as_squad,
     hold_out,
+    read_source,
     read_squad,
 )
 
@@ -58,6 +61,58 @@ def test_equal_answers_count_once(squad_file: Callable[..., Path]) -> None:
     entry["answers"] *= 3
     file = squad_file([("t", [("the nile", [entry])])])
     assert read_squad(file).questions[0].answers == ((4, 8),)
+
+
+@pytest.fixture
+def more(rivers: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write further questions about the toy collection's first paragraph, or about another text."""
+
+    def write(*entries: dict[str, Any], about: str | None = None) -> Path:
+        text = read_squad(rivers).paragraphs[0] if about is None else about
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        file = tmp_path / "more.json"
+        paragraph = {"context_sha256": digest, "qas": list(entries)}
+        file.write_text(json.dumps({"data": [{"title": "paris", "paragraphs": [paragraph]}]}), encoding="utf-8")
+        return file
+
+    return write
+
+
+def test_more_questions_join_those_about_the_same_paragraph(rivers: Path, more: Callable[..., Path]) -> None:
+    file = more(asked("What is big?", "seine"), asked("Where does it end?", None), asked("Lost?", "danube"))
+    before, after = read_squad(rivers), read_source(Source(rivers, "toy", more=file))
+    assert after.paragraphs == before.paragraphs
+    assert after.questions[: len(before.questions)] == before.questions
+    added = after.questions[len(before.questions) :]
+    assert [(question.text, question.paragraph) for question in added] == [
+        ("What is big?", 0),
+        ("Where does it end?", 0),
+    ]
+    assert [after.paragraphs[0][start:end] for start, end in added[0].answers] == ["seine"]
+    assert (before.dropped, after.dropped) == (0, 1)
+
+
+def test_more_questions_are_held_out_with_their_document(rivers: Path, more: Callable[..., Path]) -> None:
+    source = Source(rivers, "toy", held_out=1.0, more=more(asked("What is big?", "seine")))
+    mix = Mix([source])
+    assert "What is big?" in [question.text for question in mix.held_out[0].questions]
+    assert not mix.collections[0].questions
+
+
+def test_more_questions_tell_a_source_apart(rivers: Path, more: Callable[..., Path]) -> None:
+    digests = {Source(rivers, "toy").digest}
+    digests |= {Source(rivers, "toy", more=more(asked(text, None))).digest for text in ("Why?", "How?")}
+    assert len(digests) == 3
+
+
+def test_more_questions_about_another_text_are_named(rivers: Path, more: Callable[..., Path]) -> None:
+    with pytest.raises(UsageError, match=r"more\.json asks about a paragraph that toy does not hold"):
+        add_questions(read_squad(rivers), more(asked("Why?", None), about="Another text."))
+
+
+def test_more_questions_of_another_form_are_named(rivers: Path) -> None:
+    with pytest.raises(UsageError, match=r"toy\.json is not in SQuAD's format: 'context_sha256' is missing"):
+        add_questions(read_squad(rivers), rivers)
 
 
 @pytest.mark.parametrize(

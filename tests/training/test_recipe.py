@@ -16,6 +16,12 @@ def test_folders_are_the_recipe(tmp_path: Path) -> None:
     assert named([str(tmp_path), str(written)]) == second_stage(tmp_path, written)
 
 
+def test_more_was_asked_about_articles_of_the_public_sets(tmp_path: Path) -> None:
+    more = {source.file.name: source.more for source in second_stage(tmp_path, tmp_path / "written") if source.more}
+    written = Path(__file__).parents[2] / "data" / "training" / "questions"
+    assert more == {file.name: tmp_path / "written" / "questions" / file.name for file in written.glob("*.json")}
+
+
 def test_a_folder_is_no_file_of_ones_own(rivers: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no file"):
         named([str(rivers), str(tmp_path)])
