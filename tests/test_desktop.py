@@ -44,6 +44,15 @@ def test_a_viewer_that_knows_pages_is_preferred(bare: Path, monkeypatch: pytest.
     assert desktop.view_command("/a.docx", 3) == [opener, "/a.docx"]
 
 
+@pytest.mark.parametrize("name", ["evince", "atril", "xreader"])
+def test_a_page_is_counted_and_not_looked_for_by_its_label(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    viewer = program(bare, name)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert desktop.view_command("/a.pdf", 3) == [viewer, "--page-index=3", "/a.pdf"]
+
+
 def test_a_viewer_that_wants_the_page_behind_the_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer = program(bare, "mupdf")
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")

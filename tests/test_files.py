@@ -77,6 +77,11 @@ def test_a_missing_root_is_named_before_anything_is_walked(tmp_path: Path) -> No
         walk([tmp_path, tmp_path / "missing"])
 
 
+def test_an_empty_path_is_not_the_current_folder() -> None:
+    with pytest.raises(UsageError, match="empty"):
+        walk([""])
+
+
 def test_relative_roots_give_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "sub/a")
     monkeypatch.chdir(tmp_path)
@@ -349,6 +354,14 @@ def test_what_cannot_be_read_says_why(path: str, reason: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs a /proc file system")
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no way to count open descriptors")
+def test_a_folder_in_place_of_a_file_leaves_nothing_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ExtractionError):
+        read(str(tmp_path), max_bytes=9)
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_file_whose_size_is_a_lie_is_refused() -> None:
     with pytest.raises(ExtractionError, match="changed while being read"):
         read("/proc/self/status", max_bytes=1_000_000)

@@ -24,6 +24,8 @@ from docqa.forms import normal_form
         ("Sept. 1, 1999", "1 September 1999"),
         ("“quoted”", "quoted"),
         ("(in brackets)", "in brackets"),
+        ("the “quoted”", "quoted"),
+        ("EUR 5.-", "€5.00"),
     ],
 )
 def test_these_say_the_same(one: str, other: str) -> None:
@@ -41,6 +43,9 @@ def test_these_say_the_same(one: str, other: str) -> None:
         ("3 May 2024", "5 March 2024"),
         ("5%", "5"),
         ("1,2,3", "123"),
+        ("1.0.1", "1.1"),
+        ("10.0.0.1", "10.1"),
+        ("3.10.0", "3.10"),
         ("may", "May 2024"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,17 @@ def test_verdicts_survive_squads_format(tmp_path: Path) -> None:
     assert bare(from_squad(file)) == bare(list(VERDICTS))
 
 
+def test_all_that_was_said_of_one_question_survives(tmp_path: Path) -> None:
+    said = [
+        Verdict("Who is the mayor?", None, accepted=True),
+        Verdict("Who is the mayor?", "Anne", accepted=False),
+        Verdict("When is rent due?", None, accepted=False),
+    ]
+    file = tmp_path / "gold.json"
+    file.write_text(to_squad(said))
+    assert bare(from_squad(file)) == bare(said)
+
+
 def test_the_export_is_what_other_tools_read() -> None:
     (first, second) = json.loads(to_squad(VERDICTS))["data"]
     (paragraph,) = second["paragraphs"]
@@ -43,7 +55,8 @@ def test_the_export_is_what_other_tools_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", '{"data": 3}', '{"data": [{"paragraphs": [{"qas": [{"question": "x"}]}]}]}', "[1]"]
+    "content",
+    ["", "{}", '{"data": 3}', '{"data": [{"paragraphs": [{"qas": [{"question": "x"}]}]}]}', "[1]", "[" * 100_000],
 )
 def test_another_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
     file = tmp_path / "gold.json"
@@ -62,6 +75,15 @@ def test_the_library_keeps_verdicts(sample: Path) -> None:
         assert len(engine.verdicts()) == 2
         with pytest.raises(UsageError, match="no entry"):
             engine.remove_verdict(kept[0].id)
+
+
+@pytest.mark.parametrize("field", ["question", "text", "path", "context"])
+def test_what_is_no_text_is_refused_and_nothing_kept(sample: Path, field: str) -> None:
+    odd = replace(VERDICTS[0], **{field: "caf\ud800"})  # type: ignore[arg-type]
+    with DocQA(sample) as engine:
+        with pytest.raises(UsageError, match="UTF-8"):
+            engine.add_verdicts([VERDICTS[0], odd])
+        assert engine.verdicts() == []
 
 
 def test_answers_are_judged_by_what_was_said() -> None:

@@ -57,6 +57,13 @@ def test_it_stays_small(kept: History, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.file.stat().st_size < 5 * (history.QUESTION_CHARACTERS + history.ANSWER_CHARACTERS + 200)
 
 
+def test_what_takes_many_bytes_to_write_is_read_again(kept: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_BYTES", 10_000)
+    for number in range(5):
+        kept.add(asked(f"{number} " + "漢" * 500, number))
+    assert [each.question[0] for each in kept.entries()] == ["4", "3", "2"]
+
+
 def test_questions_are_forgotten(kept: History) -> None:
     for question in ("one", "two"):
         kept.add(asked(question))

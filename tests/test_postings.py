@@ -100,6 +100,11 @@ def test_postings_survive_the_way_to_another_process(lists: list[list[str]], ste
     assert {array.dtype.name for array in (sent.counts, sent.places, sent.frequencies, sent.lengths)} == {"int32"}
 
 
+@pytest.mark.parametrize("lists", [[], [[]], [[""]], [["", "a"]]])
+def test_an_empty_term_is_one_on_the_way_too(lists: list[list[str]]) -> None:
+    assert pickle.loads(pickle.dumps(count_lists(lists))).terms == sorted({term for terms in lists for term in terms})
+
+
 @given(passages, st.sampled_from([0, 300, 70_000]))
 def test_a_term_is_found_in_the_last_block_that_does_not_begin_after_it(lists: list[list[str]], step: int) -> None:
     lists = spread(lists, step)

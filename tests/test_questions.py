@@ -1,6 +1,9 @@
 """Questions taken apart: words, filters, phrases, excluded words."""
 
+import time
 from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -39,6 +42,39 @@ def test_a_phrase_must_stand_word_for_word() -> None:
     assert parsed.accepts("It was the star-spangled  banner, then.")
     assert not parsed.accepts("a banner, star spangled")
     assert not parsed.accepts("the star spangled banners")
+
+
+@pytest.mark.parametrize(
+    ("question", "phrase"),
+    [
+        ('what does "log in: failed" mean', "log in: failed"),
+        ('"look in:here now" please', "look in:here now"),
+        ('send "e -mail" today', "e -mail"),
+    ],
+)
+def test_a_phrase_is_taken_as_it_stands(question: str, phrase: str) -> None:
+    parsed = parse_question(question)
+    assert parsed.text == question.replace('"', "")
+    assert parsed.accepts(f"It says {phrase}.")
+    assert not parsed.accepts("It says something else.")
+    assert not parsed.filters
+    assert [each.text for each in restrictions(question)] == [f'"{phrase}"']
+
+
+def test_what_follows_a_phrase_without_a_space_is_a_word() -> None:
+    parsed = parse_question('"heat"-exchanger')
+    assert (parsed.phrases, parsed.excluded) == ((" heat ",), frozenset())
+    assert len(restrictions('"heat"-exchanger')) == 1
+
+
+def test_quotes_around_no_word_ask_for_no_phrase() -> None:
+    assert parse_question('rent "_"').accepts("The rent is due.")
+
+
+def test_a_quote_without_a_partner_costs_no_more_than_its_text() -> None:
+    started = time.process_time()
+    assert restrictions('"' + "word " * 20_000) == []
+    assert time.process_time() - started < 1.0
 
 
 def test_words_of_a_phrase_are_looked_for_even_if_they_only_glue() -> None:
@@ -93,6 +129,27 @@ def test_path_filters(pattern: str, path: str, accepted: bool) -> None:
     assert make_filter("in", pattern).accept(document(path)) is accepted
 
 
+def test_a_value_with_a_space_is_put_in_quotes() -> None:
+    parsed = parse_question('rent in:"My Documents/" "heat exchanger"')
+    assert (parsed.text, parsed.filters.paths) == ("rent heat exchanger", ("My Documents/",))
+    assert [each.text for each in restrictions('rent in:"My Documents/"')] == ['in:"My Documents/"']
+
+
+def test_a_path_is_followed_to_where_its_documents_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    lease = document(f"{tmp_path.resolve()}/real/lease.pdf")
+    assert make_filter("in", f"{tmp_path}/link/").accept(lease)
+    assert make_filter("in", f"{tmp_path}/link/*.pdf").accept(lease)
+    monkeypatch.chdir(tmp_path)
+    assert make_filter("in", "./link").accept(lease)
+    assert not make_filter("in", "/\0").accept(lease)
+
+
+def test_a_hidden_folder_is_a_name_like_any_other() -> None:
+    assert make_filter("in", ".github/").accept(document("/x/.github/workflows/ci.yml"))
+
+
 def test_types_by_suffix_or_media_type() -> None:
     assert make_filter("type", ".md").accept(document("/a.md", "text/markdown"))
     assert make_filter("type", "markdown").accept(document("/a.mdown", "text/markdown"))
@@ -133,6 +190,13 @@ def test_restrictions_are_found_where_they_stand(question: str, found: list[tupl
     parts = restrictions(question)
     assert [(each.kind, each.text) for each in parts] == found
     assert all(question[each.start : each.end] == each.text for each in parts)
+
+
+@given(st.lists(st.sampled_from(["a", "b-c", " ", " ", '"', "-", "_", "in:", "TYPE:", "x/"])).map("".join))
+def test_no_part_of_a_question_is_read_twice(question: str) -> None:
+    parts = restrictions(question)
+    assert all(question[each.start : each.end] == each.text for each in parts)
+    assert all(one.end <= other.start for one, other in pairwise(parts))
 
 
 def test_a_restriction_is_taken_out_and_a_phrases_words_stay() -> None:

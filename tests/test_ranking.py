@@ -85,7 +85,17 @@ def test_a_folder_without_one_gets_the_plain_sum(tmp_path: Path) -> None:
     assert Ranking.load(tmp_path) == Ranking()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"precisions": [], "weights": {"colour": 1}}', '{"x": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"precisions": [], "weights": {"colour": 1}}', '{"x": 1}'),
+        '{"precisions": [], "weights": {"logit": "1"}}',
+        '{"precisions": [], "weights": ["logit"]}',
+        '{"precisions": [], "confidence": {"odds": NaN}}',
+        '{"precisions": [], "least_confidence": null}',
+        '{"precisions": [[0.9]]}',
+    ],
+)
 def test_another_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ReaderError, match=FILE):

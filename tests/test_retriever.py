@@ -77,6 +77,24 @@ passages = st.lists(st.sampled_from(TERMS), max_size=12)
 queries = st.lists(st.sampled_from([*TERMS, "nowhere"]), max_size=5)
 
 
+# Numbers whose sum in another order is another in its last place.
+@pytest.mark.parametrize("seed", [10, 16, 25])
+def test_scores_do_not_depend_on_how_passages_came_to_their_segments(store: Store, tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    held = (("c",), ("a", "b", "c"), ("a",), ("b",))  # all three terms are alike in frequency
+    collection = {
+        number: [term for term in (*terms, "z") for _ in range(random.randint(1, 5))]
+        for number, terms in enumerate(held, 1)
+    }
+    change(store, {1: collection[1]})
+    change(store, {number: collection[number] for number in (2, 3, 4)})
+    fresh = Store.create(tmp_path / "fresh.docqa")
+    change(fresh, collection)
+    query = ["a", "b", "c"]
+    assert SqliteRetriever(store).search(query, 9) == SqliteRetriever(fresh).search(query, 9)
+    fresh.close()
+
+
 class Histories(RuleBasedStateMachine):
     """Whatever is added and deleted in whatever order, the ranking is that of what is left."""
 

@@ -80,6 +80,15 @@ def test_a_new_root_takes_in_those_it_leads_to(engine: DocQA, tree: Path) -> Non
     assert roots(engine, tree) == {".": 4, "build": 1}
 
 
+def test_a_new_root_takes_in_none_that_would_fall_to_another_root_with_patterns(
+    engine: DocQA, tree: Path, tmp_path: Path
+) -> None:
+    engine.index([tree], exclude=["notes/"])
+    engine.index([tree / "notes"])
+    assert engine.index([tmp_path]).removed == 0
+    assert roots(engine, tree) == {"..": 0, ".": 2, "notes": 2}
+
+
 def test_below_a_root_its_ignore_files_hold(engine: DocQA, tree: Path) -> None:
     (tree / ".docqaignore").write_text("*.txt\n")
     engine.index([tree])
@@ -217,8 +226,23 @@ def test_what_was_taken_out_of_an_absent_folder_does_not_come_back_with_it(engin
     assert (engine.index().indexed, held(engine, tree)) == (0, [".gitignore", "a.txt", "notes/b.md"])
 
 
+def test_what_was_taken_out_while_it_was_not_there_does_not_come_back(engine: DocQA, tree: Path) -> None:
+    engine.index([tree])
+    (tree / "notes").rename(tree.with_name("taken"))
+    assert len(engine.remove(tree / "notes")) == 2
+    tree.with_name("taken").rename(tree / "notes")
+    assert (engine.index().indexed, held(engine, tree)) == (0, [".gitignore", "a.txt"])
+
+
+def test_what_was_never_there_is_not_excluded(engine: DocQA, tree: Path) -> None:
+    engine.index([tree])
+    assert engine.remove(tree / "a.txr") == []
+    assert engine.roots()[0].exclude == ()
+
+
 @pytest.mark.parametrize(
-    "name", ["[a]*?.txt", "#x", "!x", "a b ", "back\\slash", "caf\udce9", "é\N{COMBINING ACUTE ACCENT}"]
+    "name",
+    ["[a]*?.txt", "#x", "!x", "a b ", "tab\t", "Icon\r", "back\\slash", "caf\udce9", "é\N{COMBINING ACUTE ACCENT}"],
 )
 def test_any_name_can_be_taken_out_alone(engine: DocQA, tree: Path, name: str) -> None:
     path = os.path.join(tree, name)

@@ -7,7 +7,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +140,11 @@ def test_skipped_files_are_remembered_until_forgotten(store: Store) -> None:
     store.skip("/b", SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these"))
     store.forget_skipped(store.skipped("/a"))
     assert store.skipped() == {"/b": SkippedRow("damaged", 4, 5, "ab12", quarantined=True, formats="these")}
+
+
+def test_a_reason_may_quote_a_name_that_is_not_text(store: Store) -> None:
+    store.skip("/a", SkippedRow("the same folder as /caf\udce9"))
+    assert store.skipped() == {"/a": SkippedRow("the same folder as /caf\\udce9")}
 
 
 def test_roots_come_back_as_they_were(store: Store) -> None:
@@ -445,9 +452,12 @@ def test_check_finds_what_sqlite_finds(library: Path) -> None:
         assert any("reelist" in finding for finding in store.check())
 
 
-def test_a_library_of_schema_3_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path) -> None:
+@pytest.fixture
+def old_library(tmp_path: Path) -> Path:
+    """A library of schema 3."""
     path = tmp_path / "old.docqa"
     connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
     older = sqlite_utils.Migrations("docqa")
     for step in (documents_and_texts, passages_and_postings, gold_set):
         older()(step)
@@ -461,8 +471,11 @@ def test_a_library_of_schema_3_is_brought_up_to_date_with_all_that_it_holds(tmp_
     connection.execute("INSERT INTO skipped VALUES (x'2f62', 'too large')")
     connection.commit()
     connection.close()
+    return path
 
-    store = Store(path)
+
+def test_an_older_library_is_brought_up_to_date_with_all_that_it_holds(old_library: Path) -> None:
+    store = Store(old_library)
     assert store.text(1, 0, 10) == "rent lease"
     assert [number for number, _ in SqliteRetriever(store).search(["leas"], 5)] == [6]
     assert [number for number, _ in SqliteRetriever(store).search(["rent"], 5)] == [5]
@@ -471,3 +484,15 @@ def test_a_library_of_schema_3_is_brought_up_to_date_with_all_that_it_holds(tmp_
     store.put_root(RootRow("/a", (), (), 3))
     assert store.check() + SqliteRetriever(store).check() == []
     store.close()
+
+
+def test_several_that_bring_a_library_up_to_date_at_once_all_open_it(old_library: Path) -> None:
+    start = threading.Barrier(4)
+
+    def look(_: int) -> list[str]:
+        start.wait()
+        with closing(Store(old_library)) as store:
+            return store.check()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(look, range(4))) == [[]] * 4

@@ -3,10 +3,14 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
+
+from docqa import workers
 from docqa.workers import WorkerPool
 
 
@@ -114,3 +118,38 @@ def test_leaving_early_waits_for_nothing() -> None:
     stream = pool(timeout_s=86_400).map(chunks("echo a", "hang", "hang", "hang", size=1))
     assert next(stream) == ["a"]
     stream.close()
+
+
+def test_a_child_that_starts_while_the_others_go_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = threading.Event()
+
+    class Late(workers._Child):
+        def __init__(self, command: list[str]) -> None:
+            if started.is_set():
+                time.sleep(1)
+            started.set()
+            super().__init__(command)
+
+    def work_to_do() -> Iterator[list[str]]:
+        yield ["echo a"]
+        started.wait()
+        yield ["hang"]
+
+    monkeypatch.setattr(workers, "_Child", Late)
+    stream = pool(timeout_s=86_400).map(work_to_do())
+    assert next(stream) == ["a"]
+    # If it did wait, this test would not end.
+    stream.close()
+
+
+def test_what_is_left_early_is_not_called_failed() -> None:
+    blamed: list[str] = []
+
+    def blame(item: str, reason: str) -> list[str]:
+        blamed.append(reason)
+        return []
+
+    stream = WorkerPool(work, blame, workers=2).map(chunks("echo a", "hang", "echo b", size=1))
+    assert next(stream) == ["a"]
+    stream.close()
+    assert blamed == []

@@ -18,13 +18,14 @@ _CLIPBOARDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("DISPLAY", ("xsel", "--clipboard", "--input")),
 )
 
-# Viewers of PDF that can be told a page, by the command that starts them.
+# Viewers of PDF that can be told a page, by the command that starts them; the page is counted from the first sheet,
+# whatever label the file gives it.
 _VIEWERS: dict[str, tuple[str, ...]] = {
-    "evince": ("--page-label={page}",),
+    "evince": ("--page-index={page}",),
     "okular": ("--page", "{page}"),
     "zathura": ("--page={page}",),
-    "atril": ("--page-label={page}",),
-    "xreader": ("--page-label={page}",),
+    "atril": ("--page-index={page}",),
+    "xreader": ("--page-index={page}",),
     "mupdf": ("{path}", "{page}"),
     "qpdfview": ("--unique", "{path}#{page}"),
 }

@@ -295,11 +295,19 @@ class DocQA:
         return self._open().verdicts()
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Add to the gold set, replacing entries on the same answer to the same question."""
+        """Add to the gold set, replacing entries on the same answer to the same question.
+
+        UsageError, with nothing added, if one of them holds what is no text, such as bytes that are not UTF-8.
+        """
         store = self._open()
         with store.writing(), store.transaction():
             for verdict in verdicts:
-                store.add_verdict(verdict)
+                try:
+                    store.add_verdict(verdict)
+                except UnicodeEncodeError as error:
+                    raise UsageError(
+                        f"what was said of {verdict.question!r} cannot be kept ({error}); write it in UTF-8"
+                    ) from error
 
     def remove_verdict(self, verdict_id: int) -> None:
         """Remove an entry of the gold set; UsageError if there is no such entry."""

@@ -37,7 +37,7 @@ for _flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
     _OPEN_FLAGS |= getattr(os, _flag, 0)
 
 # Names in a folder that say something about all that lies in it.
-_TELLING_NAMES = (".gitignore", ".docqaignore", "pyvenv.cfg")
+TELLING_NAMES = (".gitignore", ".docqaignore", "pyvenv.cfg")
 
 _IGNORED_NAMES = """
     .git .hg .svn .bzr _darcs
@@ -136,6 +136,8 @@ def pattern_for(root: str, path: str) -> str:
     """Write the pattern that matches exactly one path below a root."""
     relative = os.path.relpath(path, root).replace(os.sep, "/")
     escaped = re.sub(r"([\\*?\[\]!# ])", r"\\\1", relative)
+    # White space other than a space would be stripped from the end, escaped or not; as a set of one it stays.
+    escaped = re.sub(r"([^\S ])", r"[\1]", escaped)
     return f"/{escaped}"
 
 
@@ -188,6 +190,8 @@ def _upwards(path: str) -> Iterator[str]:
 def resolve(root: str | os.PathLike[str]) -> str:
     """Return the absolute path, links resolved; raises `UsageError` if there is nothing there."""
     path = os.fsdecode(root)
+    if not path:  # a shell's unset variable, which would be taken for the current folder
+        raise UsageError("the path is empty; name a folder or a file that can be read")
     try:
         return os.path.realpath(path, strict=True)
     except (OSError, ValueError) as error:
@@ -221,7 +225,7 @@ class _Walk:
             status = self.admitted(folder, rules) if number else _status(folder)
             if not isinstance(status, os.stat_result) or not stat.S_ISDIR(status.st_mode):
                 return False, rules
-            names = [name for name in _TELLING_NAMES if os.path.lexists(os.path.join(folder, name))]
+            names = [name for name in TELLING_NAMES if os.path.lexists(os.path.join(folder, name))]
             if number and "pyvenv.cfg" in names:
                 return False, rules
             rules = rules.inside(folder, names)
@@ -527,7 +531,8 @@ _NOTABLE = _Names.of(_IGNORED_NAMES + _SENSITIVE_NAMES)
 
 def _read_once(path: str, max_bytes: int) -> FileContent | None:
     """Return the file's content, or None if it changed meanwhile."""
-    with open(os.open(path, _OPEN_FLAGS), "rb", buffering=0) as file:
+    # By an opener, because a descriptor of ours would stay open where this fails, as it does for a folder.
+    with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, _OPEN_FLAGS)) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             raise ExtractionError(_kind(before.st_mode))

@@ -10,7 +10,8 @@ _ARTICLE = re.compile(r"^(?:the|an|a)\s+")
 _EDGES = re.compile(r"^[\s.,;:!?…\"'“”‘’«»()\[\]{}*_|·•]+|[\s.,;:!?…\"'“”‘’«»()\[\]{}*_|·•-]+$")
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?![\d,])")
-_EMPTY_DECIMALS = re.compile(r"(?<=\d)\.(?:0+|-)(?!\d)")
+# Not in a version or an address, where every number between dots counts: 1.0.1 is not 1.1.
+_EMPTY_DECIMALS = re.compile(r"(?<![\d.])(\d+)\.(?:0+|-)(?!\.?\d)")
 _NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
@@ -72,11 +73,12 @@ def normal_form(text: str) -> str:
     for pattern in _DATES:
         form = pattern.sub(_iso_date, form)
     form = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), form)
-    form = _EMPTY_DECIMALS.sub("", form)
+    form = _EMPTY_DECIMALS.sub(r"\1", form)
     form = _NUMBER_WORD.sub(lambda match: _NUMBER_WORDS[match.group()], form)
     form = _AMOUNT.sub(_signed_amount, form)
     form = _PER_CENT.sub("%", form)
-    return _ARTICLE.sub("", _EDGES.sub("", form)) or flat or text
+    # Behind an article there may be quotation marks again.
+    return _EDGES.sub("", _ARTICLE.sub("", _EDGES.sub("", form))) or flat or text
 
 
 def _iso_date(match: re.Match[str]) -> str:

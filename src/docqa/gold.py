@@ -1,7 +1,8 @@
 """The gold set in SQuAD's format: how a person's verdicts leave a library and come back.
 
 An accepted answer is an answer of SQuAD, and a question that the library does not answer is `is_impossible`.
-SQuAD has no rejected answers; they are kept under `rejected_answers`, in the same form.
+SQuAD has no rejected answers; they are kept under `rejected_answers`, in the same form, with null for a text where
+the verdict was that the library does hold an answer.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def from_squad(file: Path) -> list[Verdict]:
         raise UsageError(f"{file} cannot be read ({error.strerror or error})") from error
     except KeyError as error:
         raise UsageError(f"{file} is not in SQuAD's format: {error} is missing") from error
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not in SQuAD's format ({error})") from error
 
 
@@ -55,8 +56,8 @@ def _paragraph(context: str, verdicts: Iterable[Verdict]) -> dict[str, Any]:
                 "is_impossible": False,
             },
         )
-        if verdict.text is None:
-            entry["is_impossible"] = verdict.accepted
+        if verdict.text is None and verdict.accepted:
+            entry["is_impossible"] = True
         else:
             answers = entry["answers" if verdict.accepted else "rejected_answers"]
             answers.append({"text": verdict.text, "answer_start": verdict.start})
@@ -74,8 +75,8 @@ def _of_entry(path: str, context: str, entry: dict[str, Any]) -> Iterator[Verdic
     question = str(entry["question"])
     if entry.get("is_impossible", False):
         yield Verdict(question, None, accepted=True, path=path, context=context)
-        return
     for kind, accepted in (("answers", True), ("rejected_answers", False)):
         for answer in entry.get(kind, []):
-            text, start = str(answer["text"]), int(answer["answer_start"])
-            yield Verdict(question, text, accepted=accepted, path=path, context=context, start=start)
+            text, start = answer["text"], int(answer["answer_start"])
+            said = None if text is None else str(text)
+            yield Verdict(question, said, accepted=accepted, path=path, context=context, start=start)

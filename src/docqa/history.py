@@ -100,10 +100,13 @@ class History:
     def _write(self, entries: Iterable[Asked]) -> None:
         import secrets
 
+        lines = [json.dumps(asdict(asked)) + "\n" for asked in entries]
+        while sum(map(len, lines)) > MAX_BYTES:  # where characters take six bytes or twelve
+            del lines[0]
         draft = self.file.with_name(f".{self.file.name}.{secrets.token_hex(8)}.tmp")
         try:
             with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as stream:
-                stream.writelines(json.dumps(asdict(asked)) + "\n" for asked in entries)
+                stream.writelines(lines)
             draft.replace(self.file)
         finally:
             draft.unlink(missing_ok=True)

@@ -66,7 +66,7 @@ def remove(store: Store, root: str) -> list[str]:
         retriever.commit()
         retriever.purge()
         store.forget_skipped(store.skipped(root))
-        leave_out(store, root)
+        leave_out(store, root, held=bool(known))
     return sorted(known)
 
 

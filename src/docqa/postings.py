@@ -56,7 +56,8 @@ class Postings:
 
 
 def _unpickled(terms: str, *arrays: NDArray[np.integer]) -> Postings:
-    return Postings(terms.split("\n") if terms else [], *(array.astype(np.int32) for array in arrays))
+    # One term may be empty: what is left of a mark that only changes the character before it.
+    return Postings(terms.split("\n") if len(arrays[0]) else [], *(array.astype(np.int32) for array in arrays))
 
 
 def _narrowed(numbers: Counts) -> NDArray[np.integer]:

@@ -1,7 +1,7 @@
 """Questions as people type them: words, and filters among the words.
 
-`in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed since; `"exact phrase"`
-must occur, `-word` must not.
+`in:notes/` keeps to paths (`in:"my notes/"` where there is a space), `type:pdf` to formats, `since:2024-05-01` to
+files changed since; `"exact phrase"` must occur, `-word` must not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from docqa.errors import UsageError
 from docqa.records import Document
 from docqa.terms import document_terms, question_terms, words
 
-_PHRASE = re.compile(r'(?<!\S)(-?)"([^"]*\w[^"]*)"')
-_FILTER = re.compile(r"(?<!\S)(in|type|since):(\S*)", re.IGNORECASE)
+# The group that takes no second try keeps a quote without a partner from costing the square of the text after it.
+_PHRASE = re.compile(r'(?<!\S)(-?)"((?>[^"]*[^"\W_])[^"]*)"')
+_FILTER = re.compile(r'(?<!\S)(in|type|since):("[^"]*"(?!\S)|\S*)', re.IGNORECASE)
 _EXCLUDED = re.compile(r"(?<!\S)-(\w\S*)")
 
 
@@ -87,19 +88,21 @@ class Restriction:
 
 def restrictions(question: str) -> list[Restriction]:
     """Find what restricts a question, in order; values are not checked."""
-    found = [Restriction(_kind(match[1]), match[0], *match.span()) for match in _FILTER.finditer(question)]
-    rest = _FILTER.sub(_blank, question)
-    found += [
-        Restriction("without" if match[1] else "phrase", match[0], *match.span()) for match in _PHRASE.finditer(rest)
+    # A phrase is taken as it stands: what looks like a filter or an excluded word inside it is neither.
+    found = [
+        Restriction("without" if match[1] else "phrase", match[0], *match.span())
+        for match in _PHRASE.finditer(question)
     ]
-    rest = _PHRASE.sub(_blank, rest)
+    rest = _PHRASE.sub(_covered, question)
+    found += [Restriction(_kind(match[1]), match[0], *match.span()) for match in _FILTER.finditer(rest)]
+    rest = _FILTER.sub(_covered, rest)
     found += [Restriction("without", match[0], *match.span()) for match in _EXCLUDED.finditer(rest)]
     return sorted(found, key=lambda each: each.start)
 
 
 def without(question: str, restriction: Restriction) -> str:
     """The question without one of its restrictions; the words of a phrase stay."""
-    kept = restriction.text.strip('"') if restriction.kind == "phrase" else ""
+    kept = _words_of(restriction) if restriction.kind == "phrase" else ""
     return " ".join(f"{question[: restriction.start]}{kept}{question[restriction.end :]}".split())
 
 
@@ -113,8 +116,13 @@ def _kind(name: str) -> Literal["in", "type", "since"]:
             return "since"
 
 
-def _blank(match: re.Match[str]) -> str:
-    return " " * len(match[0])
+def _words_of(phrase: Restriction) -> str:
+    return phrase.text.strip('"')
+
+
+def _covered(match: re.Match[str]) -> str:
+    """As many quotation marks: nothing begins or ends with any of them, nor, unlike after a space, right behind."""
+    return '"' * len(match[0])
 
 
 def parse_question(question: str, filters: Filters | None = None) -> Question:
@@ -123,16 +131,19 @@ def parse_question(question: str, filters: Filters | None = None) -> Question:
     Only the three known words before a colon are filters; quotes without a partner, and operators of other
     search engines, are words. UsageError if nothing is left to look for, or a filter has no value.
     """
-    inline = Filters()
-    for match in _FILTER.finditer(question):
-        inline = inline.combined(make_filter(match[1].lower(), match[2]))
-    rest = _FILTER.sub(" ", question)
-    phrases = _PHRASE.findall(rest)
-    excluded = [phrase for sign, phrase in phrases if sign]
-    rest = _PHRASE.sub(lambda match: " " if match[1] else match[2], rest)
-    excluded += _EXCLUDED.findall(rest)
-    text = " ".join(_EXCLUDED.sub(" ", rest).split())
-    wanted = [phrase for sign, phrase in phrases if not sign]
+    inline, wanted, excluded = Filters(), list[str](), list[str]()
+    pieces, end = list[str](), 0
+    for each in restrictions(question):
+        pieces.append(question[end : each.start])
+        end = each.end
+        if each.kind == "phrase":
+            wanted.append(_words_of(each))
+            pieces.append(wanted[-1])
+        elif each.kind == "without":
+            excluded.append(each.text)
+        else:
+            inline = inline.combined(make_filter(each.kind, each.text.partition(":")[2]))
+    text = " ".join("".join([*pieces, question[end:]]).split())
     # Words of a phrase are looked for even where a question's would be dropped.
     terms = dict.fromkeys([*question_terms(text), *(term for phrase in wanted for term in document_terms(phrase))])
     if not terms:
@@ -154,7 +165,8 @@ def make_filter(kind: str, value: str) -> Filters:
     match kind:
         case "in":
             # What is written as a path from here or from home means that path, wherever it is matched.
-            return Filters(paths=(os.path.abspath(os.path.expanduser(value)) if value[0] in "./~" else value,))
+            is_path = value[0] == "~" or value.split("/", 1)[0] in ("", ".", "..")
+            return Filters(paths=(_resolved(os.path.expanduser(value)) if is_path else value,))
         case "type":
             return Filters(types=(value.lower().removeprefix("."),))
         case _:
@@ -162,6 +174,14 @@ def make_filter(kind: str, value: str) -> Filters:
 
 
 _EXAMPLES = {"in": "notes/", "type": "pdf", "since": "2024-05-01"}
+
+
+def _resolved(path: str) -> str:
+    """A path without links, as the library knows its documents."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # no file has such a name
+        return os.path.abspath(path)
 
 
 def _moment(value: str) -> float:

@@ -10,6 +10,7 @@ they depend on how that reader's logits spread.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -102,12 +103,20 @@ class Ranking:
         try:
             content = json.loads(text)
             ranking = cls(**{**content, "precisions": tuple(map(tuple, content["precisions"]))})
+            ranking._check()
             unknown = {*ranking.weights, *ranking.confidence} - set(CONFIDENCE_FEATURES)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ReaderError(f"the ranking in {origin} cannot be read ({error}); copy the reader again") from error
         if unknown:
             raise ReaderError(f"the ranking in {origin} weighs what this docqa does not know: {sorted(unknown)}")
         return ranking
+
+    def _check(self) -> None:
+        """ValueError unless all that is computed with are numbers."""
+        numbers = [*self.weights.values(), *self.confidence.values(), self.least_confidence]
+        numbers += [number for reached, least in self.precisions for number in (reached, least)]
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+            raise ValueError("weights, confidences and precisions must be numbers")
 
     def to_json(self) -> str:
         """Write as JSON."""

@@ -304,7 +304,8 @@ class SqliteRetriever:
         dead = np.concatenate([segment.dead for segment in segments])
         if len(dead):
             found = {term: each.without(dead) for term, each in found.items()}
-        return {term: each for term, each in found.items() if len(each.places)}
+        # In the order of the question, whichever segment has which: sums in another order round differently.
+        return {term: found[term] for term in terms if term in found and len(found[term].places)}
 
     # --- change
 

@@ -89,20 +89,25 @@ def _remember(known: dict[str, RootRow], path: str, patterns: Patterns | None) -
     known[path] = made
     for root in list(known.values()):
         is_plain = not root.include and not root.exclude
-        if is_plain and _is_below(root.path, path) and files.leads_to(_start(made), root.path):
+        # With a root in between, which has patterns of its own, it would fall to that one.
+        is_next = _is_below(root.path, path) and innermost(known, os.path.dirname(root.path)) is made
+        if is_plain and is_next and files.leads_to(_start(made), root.path):
             del known[root.path]
 
 
-def leave_out(store: Store, path: str) -> None:
+def leave_out(store: Store, path: str, *, held: bool) -> None:
     """See to it that no root brings a path back: forget the roots there, and exclude it from one further up.
 
-    Needs a transaction.
+    `held` says whether documents stood there: then it was led to, even if nothing is there now. Needs a transaction.
     """
     for root in store.roots():
         if root.path == path or _is_below(root.path, path):
             store.forget_root(root.path)
     outer = innermost(by_path(store.roots()), path)
-    if outer is not None and (not is_present(outer) or files.leads_to(_start(outer), path)):
+    if outer is None:
+        return
+    is_absent = not is_present(outer) or (held and not os.path.lexists(path))
+    if is_absent or files.leads_to(_start(outer), path):
         store.put_root(replace(outer, exclude=(*outer.exclude, files.pattern_for(outer.path, path))))
 
 

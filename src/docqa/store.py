@@ -501,7 +501,8 @@ class Store:
             "INSERT OR REPLACE INTO skipped (path, reason, size, mtime_ns, sha256, quarantined, formats)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             os.fsencode(path),
-            row.reason,
+            # A reason may quote a name that is not text.
+            row.reason.encode(errors="backslashreplace").decode(),
             row.size,
             row.mtime_ns,
             row.sha256,
@@ -760,8 +761,10 @@ class Store:
                 " update docqa"
             )
         if version < SCHEMA_VERSION:
-            migrations.apply(self._db)
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            # Of several programs that open it at once, one takes each step and the others find it taken.
+            with _only_writer(self.path, BUSY_TIMEOUT_S):
+                migrations.apply(self._db)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def _translated(self) -> Generator[None]:

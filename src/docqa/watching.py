@@ -13,8 +13,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
+from watchfiles import Change
 from watchfiles import watch as file_changes
 from watchfiles._rust_notify import WatchfilesRustInternalError
+from watchfiles.main import FileChange
 
 from docqa import events, files, indexing, roots
 from docqa.errors import LibraryBusy, UsageError
@@ -30,8 +32,6 @@ EVERYTHING_AGAIN_S = 600.0
 # More changes than this are not worth telling apart.
 MOST_PATHS = 1_000
 
-_RULE_FILES = (".gitignore", ".docqaignore", "pyvenv.cfg")
-
 
 def watch(store: Store, paths: Sequence[str], stop: threading.Event) -> Generator[events.WatchEvent]:
     """Keep an open library current with its roots, `paths` among them, until `stop` is set, telling what happens.
@@ -42,7 +42,31 @@ def watch(store: Store, paths: Sequence[str], stop: threading.Event) -> Generato
     yield from _patiently(store, lambda: _remember(store, paths), stop)
     while not stop.is_set():
         watched = _present(store)
-        changes = file_changes(
+        changes = _changes(watched, stop)
+        try:
+            # The first look starts the watch, so nothing that happens during the run over everything is missed.
+            first = next(changes, set())
+            yield from _patiently(store, lambda: _index(store, None), stop)
+            yield events.Watching(tuple(watched))
+            deadline = time.monotonic() + EVERYTHING_AGAIN_S
+            for batch in chain([first], changes):
+                # What has replaced a root under its name is not what is being watched.
+                replaced = any((Change.deleted, path) in batch for path in watched)
+                if replaced or _present(store) != watched or time.monotonic() > deadline:
+                    break
+                if looks := _worth_a_look(store, (path for _, path in batch)):
+                    yield from _patiently(store, partial(_index, store, looks), stop)
+        except (FileNotFoundError, WatchfilesRustInternalError):
+            # A folder has gone before it could be watched, or a name is not UTF-8: going through everything helps.
+            stop.wait(RETRY_S)
+        finally:
+            changes.close()
+
+
+def _changes(watched: Sequence[str], stop: threading.Event) -> Generator[set[FileChange]]:
+    """Yield what the system reports as changed, and every LOOK_S nothing."""
+    try:
+        yield from file_changes(
             *watched,
             watch_filter=None,
             debounce=GATHER_MS,
@@ -52,31 +76,19 @@ def watch(store: Store, paths: Sequence[str], stop: threading.Event) -> Generato
             yield_on_timeout=True,
             ignore_permission_denied=True,
         )
-        try:
-            # The first look starts the watch, so nothing that happens during the run over everything is missed.
-            first = next(changes, set())
-            yield from _patiently(store, lambda: _index(store, None), stop)
-            yield events.Watching(tuple(watched))
-            deadline = time.monotonic() + EVERYTHING_AGAIN_S
-            for batch in chain([first], changes):
-                if _present(store) != watched or time.monotonic() > deadline:
-                    break
-                if looks := _worth_a_look(store, (path for _, path in batch)):
-                    yield from _patiently(store, partial(_index, store, looks), stop)
-        except (FileNotFoundError, WatchfilesRustInternalError):
-            # A folder has gone before it could be watched, or a name is not UTF-8: going through everything helps.
-            stop.wait(RETRY_S)
-        except OSError as error:
-            raise UsageError(
-                f"the system cannot watch so many folders ({error}); raise its limit, fs.inotify.max_user_watches on"
-                " Linux, or run docqa index now and then"
-            ) from error
-        finally:
-            changes.close()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"the system cannot watch so many folders ({error}); raise its limit, fs.inotify.max_user_watches on"
+            " Linux, or run docqa index now and then"
+        ) from error
 
 
 def _present(store: Store) -> list[str]:
-    return roots.outermost([root.path for root in store.roots() if roots.is_present(root)])
+    """The roots that are there and can be watched, for which their names have to be UTF-8."""
+    present = (root.path for root in store.roots() if roots.is_present(root))
+    return roots.outermost([path for path in present if path == path.encode(errors="ignore").decode()])
 
 
 def _patiently(
@@ -117,7 +129,7 @@ def _worth_a_look(store: Store, paths: Iterable[str]) -> list[str]:
 
 def _looked_at(path: str, known: Mapping[str, RootRow]) -> str | None:
     """Where to look after a change at a path; None if it can change nothing."""
-    if os.path.basename(path) in _RULE_FILES:
+    if os.path.basename(path) in files.TELLING_NAMES:
         path = os.path.dirname(path)
     root = roots.innermost(known, path)
     if root is None:

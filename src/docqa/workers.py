@@ -15,9 +15,10 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any, Generic, TypeVar
@@ -76,7 +77,7 @@ class WorkerPool(Generic[T, R]):
         self._workers = workers or _cores()
         self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
         self._children: list[_Child] = []
-        self._stopped = False
+        self._stopped = threading.Event()
 
     def map(self, chunks: Iterable[list[T]]) -> Generator[R]:
         """Yield the results of the chunks in order; of a chunk that was tried item by item, those of its items."""
@@ -97,7 +98,7 @@ class WorkerPool(Generic[T, R]):
                     yield from future.result()
             finally:
                 # Left early, by Ctrl-C say, nobody waits for a chunk: its child goes, and with it the thread.
-                self._stopped = True
+                self._stopped.set()
                 for future, _ in under_way:
                     future.cancel()
                 for child in self._children:
@@ -118,13 +119,7 @@ class WorkerPool(Generic[T, R]):
         return self._failed(item, reason)
 
     def _attempt(self, chunk: list[T]) -> R:
-        if self._stopped:
-            raise _ChildError("stopped")
-        try:
-            child = self._idle.get_nowait()
-        except queue.Empty:
-            child = _Child(self._command)
-            self._children.append(child)
+        child = self._take_child()
         patience = [self._patience(item) for item in chunk]
         try:
             result: R = child.call(
@@ -136,6 +131,19 @@ class WorkerPool(Generic[T, R]):
             raise
         self._idle.put(child)
         return result
+
+    def _take_child(self) -> _Child:
+        """Take an idle child or start one; CancelledError if nobody waits for what it would do."""
+        if self._stopped.is_set():
+            raise CancelledError
+        with suppress(queue.Empty):
+            return self._idle.get_nowait()
+        child = _Child(self._command)
+        self._children.append(child)
+        if self._stopped.is_set():  # since then, and the others may have been made to go without this one
+            child.kill()
+            raise CancelledError
+        return child
 
 
 class _ChildError(Exception):

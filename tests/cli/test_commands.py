@@ -403,6 +403,16 @@ def test_the_environment_can_turn_colours_off(
     assert (wants_color("always"), wants_color("never")) == (True, False)
 
 
+def test_a_dumb_terminal_gets_no_escapes_from_commands_without_color(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click._compat.isatty", lambda _stream: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[" in filled("gold", "add", "Is it wet?", "--none").err
+    monkeypatch.setenv("TERM", "dumb")
+    assert filled("gold", "add", "Is it dry?", "--none").err == "1 added\n"
+
+
 @pytest.mark.parametrize("arguments", [(), ("tui",)])
 @pytest.mark.parametrize(
     ("raised", "code", "message"),

@@ -125,3 +125,33 @@ def test_asking_the_shipped_reader_loads_neither_transformers_nor_the_screens(
     modules: set[Any] = modules_after(python, environment, "ask", "--min-confidence", "0", "Where is the garden?")
     assert "torch" in modules
     assert modules.isdisjoint({"transformers", "textual"})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_output_that_cannot_be_written_is_no_missing_answer(program: list[str], environment: dict[str, str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*program, "status"], env=environment, stdout=full, stderr=subprocess.PIPE, timeout=120)
+    assert (done.returncode, done.stderr) == (3, b"docqa: No space left on device\n")
+
+
+def test_a_folder_that_was_deleted_can_still_be_worked_from(
+    program: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    script = f'mkdir "{gone}" && cd "{gone}" && rmdir "{gone}" && exec "$@"'
+    done = subprocess.run(["sh", "-c", script, "sh", *program, "ls"], env=environment, capture_output=True, timeout=120)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert b"passages" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code"),
+    [("<&-", ("ask",), 1), (">&-", ("status",), 0), ("2>&-", ("index",), 0), ("<&- >&- 2>&-", ("show", "x"), 2)],
+)
+def test_streams_that_are_closed_are_no_failure(
+    program: list[str], environment: dict[str, str], closed: str, arguments: tuple[str, ...], code: int
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *program, *arguments], env=environment, capture_output=True, timeout=120
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False)

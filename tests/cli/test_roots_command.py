@@ -98,3 +98,10 @@ def test_doctor_ends_with_3_if_the_library_is_damaged(filled: Cli, library: Path
     assert done.code == 3
     assert "soundness  damaged" in done.out
     assert "Move it away" in done.out
+
+
+def test_forgetting_a_folder_says_what_became_of_its_documents(filled: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    filled("roots", "add", tmp_path / "empty")
+    assert filled("roots", "rm", tmp_path / "empty").out == f"{tmp_path / 'empty'} is forgotten; it had no documents\n"
+    assert filled("roots", "rm", folder, "--keep").out == f"{folder} is forgotten; its documents stay\n"

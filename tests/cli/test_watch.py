@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import signal
 import subprocess
@@ -9,10 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from docqa import DocQA, events
+from docqa import DocQA, events, indexing, watching
 from docqa.errors import UsageError
 
 PATIENCE_S = 60
@@ -114,6 +116,26 @@ def test_a_folder_may_go_and_come_back(watch: Callable[..., Watcher], folder: Pa
     assert len(found(library, "heron lease boiler")) == 3
 
 
+def test_what_replaces_a_folder_or_a_file_is_watched_in_its_place(
+    watch: Callable[..., Watcher], folder: Path, tmp_path: Path
+) -> None:
+    single = tmp_path / "single.txt"
+    single.write_text("A heron.")
+    watcher = watch(folder, single)
+    watcher.says("watching")
+    folder.rename(folder.with_name("taken"))
+    folder.mkdir()
+    (folder / "first.txt").write_text("A crane.")
+    watcher.says("indexed", "first.txt")
+    (folder / "second.txt").write_text("A stork.")
+    watcher.says("indexed", "second.txt")
+    for words in ("Two herons.", "Three herons."):
+        draft = tmp_path / "draft.txt"
+        draft.write_text(words)
+        draft.replace(single)
+        watcher.says("indexed", "single.txt")
+
+
 def test_a_folder_that_another_process_names_is_watched_from_then_on(
     watch: Callable[..., Watcher], folder: Path, library: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +164,24 @@ def test_names_that_are_not_utf_8_are_seen_as_well(watch: Callable[..., Watcher]
     watcher.says("watching")
     Path(f"{folder}/caf\udce9.txt").write_text("A heron.")
     watcher.says("indexed", "caf\\xe9.txt")
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_gone_through_now_and_then(
+    folder: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "EVERYTHING_AGAIN_S", 2.0)
+    odd = Path(f"{folder}/../caf\udce9")
+    odd.mkdir()
+    stop = threading.Event()
+    with DocQA(library) as engine:
+        for event in engine.watch_events([folder, odd], stop=stop):
+            match event:
+                case events.Watching(paths):
+                    assert paths == (str(folder),)
+                    (odd / "new.txt").write_text("A heron.")
+                case events.FileIndexed(path) if path.endswith("new.txt"):
+                    stop.set()
+    assert found(library, "heron") == ["new.txt"]
 
 
 def test_a_library_in_a_watched_folder_does_not_keep_it_busy(folder: Path) -> None:
@@ -176,3 +216,21 @@ def test_a_watch_may_begin_before_its_folder_is_there(
     watcher.says("not there")
     folder.with_name("taken").rename(folder)
     watcher.says("watching", "folder")
+
+
+def test_only_what_hinders_watching_is_told_as_that(
+    folder: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    for module, name, told in (
+        (watching, "file_changes", "the system cannot watch so many folders"),
+        (indexing, "index", "too many open files"),
+    ):
+        with monkeypatch.context() as patch, DocQA(library) as engine:
+            patch.setattr(module, name, fail)
+            with pytest.raises((OSError, UsageError)) as raised:
+                list(engine.watch_events([folder]))
+        assert told in str(raised.value)
+        assert isinstance(raised.value, UsageError) == (module is watching)

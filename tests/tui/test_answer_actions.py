@@ -89,6 +89,13 @@ def test_the_dial_turns_asks_anew_and_is_remembered(drive: Callable[..., None], 
     drive(sample, later)
 
 
+@pytest.mark.parametrize("content", ["", "[]", '{"theme": 7}', "\xff", "[" * 9_999])
+def test_what_was_chosen_is_forgotten_without_harm(state: Path, content: str) -> None:
+    state.mkdir()
+    (state / "tui.json").write_text(content, encoding="latin-1")
+    assert preferences.load() == preferences.Preferences()
+
+
 # --- why
 
 
@@ -164,6 +171,9 @@ def test_that_there_is_no_answer_can_be_right(
     async def steps(driver: Driver) -> None:
         await driver.ask(QUESTION)
         await driver.until(lambda: driver.title == "Closest passages")
+        offered = {command.title for command in driver.app.get_system_commands(driver.app.screen)}
+        assert "Right" in offered
+        assert "Wrong" not in offered
         await driver.press("x")
         await driver.press("r")
         await driver.until(lambda: "✓ right" in driver.notice)
@@ -171,6 +181,28 @@ def test_that_there_is_no_answer_can_be_right(
     drive(sample, steps)
     with DocQA(sample) as library:
         assert [(each.text, each.accepted) for each in library.verdicts()] == [(None, True)]
+
+
+def test_the_sample_library_learns_nothing_from_answers_of_another(
+    drive: Callable[..., None], indexed: Callable[..., Path]
+) -> None:
+    library = indexed(a__txt="The lease ends in June.\n")
+
+    async def steps(driver: Driver) -> None:
+        await driver.ask(QUESTION)
+        await driver.until(lambda: answered(driver))
+        driver.app.action_sample()
+        await driver.until(lambda: driver.app.library.endswith("sample.docqa") and driver.title == "Passages")
+        await driver.until(lambda: driver.ask_screen.source and "Tannery" in driver.screen())
+        driver.results.focus()
+        await driver.press("r")
+        await driver.pilot.pause(0.2)
+        assert told(driver) == []
+
+    drive(library, steps)
+    with DocQA(library.with_name("sample.docqa")) as sample:
+        assert sample.documents()
+        assert sample.verdicts() == []
 
 
 def test_a_verdict_on_a_busy_library_is_a_notice(drive: Callable[..., None], sample: Path) -> None:

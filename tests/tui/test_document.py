@@ -136,6 +136,24 @@ def test_a_document_that_left_the_library_is_a_notice(
     drive(library, steps)
 
 
+def test_a_document_indexed_anew_shows_no_quote_at_the_old_place(
+    drive: Callable[..., None], indexed: Callable[..., Path]
+) -> None:
+    library = indexed(a__txt="The lease ends in June.\n")
+
+    async def steps(driver: Driver) -> None:
+        await driver.ask("When does the lease end?")
+        await driver.until(lambda: driver.view.document)
+        indexed(a__txt="Something else stands here now, and the lease is over.\n")
+        await driver.press("enter")
+        await driver.until(lambda: "Indexed anew" in driver.notice)
+        assert driver.view._quote is None
+        offered = {command.title for command in driver.app.get_system_commands(driver.app.screen)}
+        assert offered.isdisjoint({"To the quote", "Copy quote", "Copy citation"})
+
+    drive(library, steps)
+
+
 class TestEditor:
     @pytest.fixture
     def started(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:

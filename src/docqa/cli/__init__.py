@@ -38,6 +38,9 @@ def is_interactive() -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit; the one place where errors become messages and exit codes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # whoever started this program has closed it
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (for as long as the program runs)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows no more than ASCII gets escapes instead of an error.
         if hasattr(stream, "reconfigure"):
@@ -48,15 +51,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        _drop_output()
         code = Exit.ANSWERED
+    except OSError as error:
+        # The output's disk is full, or a folder is not what it was; 1 would say that there is no answer.
+        from docqa.display import printable
+
+        _drop_output()
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"docqa: {printable(about)}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        code = Exit.UNAVAILABLE
     except DocqaError as error:
         from docqa.display import printable
 
         print(f"docqa: {printable(str(error))}", file=sys.stderr)  # noqa: T201 (click may not be at fault)
         code = Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.USAGE
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Forget what has not been written: the interpreter must not try to flush it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _application() -> int:

@@ -47,6 +47,7 @@ def docqa(context: click.Context, library: str | None) -> None:
 
     On a terminal, docqa alone opens the application.
     """
+    context.color = render.wants_color("auto")
     if context.invoked_subcommand is None:
         if is_interactive():
             _open_application(library)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,10 +26,36 @@ def gold() -> None:
     """Keep questions with answers you accept or reject, to measure and calibrate by."""
 
 
+def _worded(_context: click.Context, _parameter: click.Parameter, value: str | tuple[str, ...]) -> Any:
+    """Refuse what no library can hold: nothing at all, and bytes that are no text."""
+    for text in (value,) if isinstance(value, str) else value:
+        if not text.strip():
+            raise click.BadParameter("it is empty")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter(f"{text!r} is not UTF-8") from None
+    return value
+
+
 @gold.command()
-@click.argument("question")
-@click.option("--answer", "answers", multiple=True, metavar="TEXT", help="An answer that is right; may be repeated.")
-@click.option("--wrong", "wrong", multiple=True, metavar="TEXT", help="An answer that is wrong; may be repeated.")
+@click.argument("question", callback=_worded)
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    callback=_worded,
+    metavar="TEXT",
+    help="An answer that is right; may be repeated.",
+)
+@click.option(
+    "--wrong",
+    "wrong",
+    multiple=True,
+    callback=_worded,
+    metavar="TEXT",
+    help="An answer that is wrong; may be repeated.",
+)
 @click.option("--none", "none", is_flag=True, help="The library holds no answer.")
 @click.option("--file", "path", metavar="PATH", help="The document that the right answers stand in.")
 @option_library
@@ -37,12 +63,16 @@ def add(
     question: str, answers: tuple[str, ...], wrong: tuple[str, ...], none: bool, path: str | None, library: str | None
 ) -> None:
     """Add QUESTION with its answers to the gold set."""
+    from docqa.questions import parse_question
     from docqa.records import Verdict
 
     if none == bool(answers or wrong):
         raise click.UsageError(
             "say either what is right or wrong (--answer, --wrong) or that there is no answer (--none)"
         )
+    if path is not None and not answers:
+        raise click.UsageError("--file says where right answers stand; name one with --answer")
+    parse_question(question)  # what cannot be asked would keep the gold set from being measured
     with engine_for(library) as engine:
         verdicts = [_placed(engine, Verdict(question, text, accepted=True), path) for text in answers]
         verdicts += [Verdict(question, text, accepted=False) for text in wrong]
@@ -218,10 +248,14 @@ def calibrate(reset: bool, library: str | None, reader: str | None, as_json: boo
     from docqa.training.ranking import fit_ranking, judge_gold
 
     with engine_for(library, reader) as engine:
-        before = evaluate_gold(engine)
+        # What was fitted to a gold set must be able to go after that has gone.
+        measured = bool(engine.verdicts()) or not reset
+        before = evaluate_gold(engine) if measured else None
         engine.set_ranking(None if reset else fit_ranking(list(judge_gold(engine)), engine.ranking))
-        after = evaluate_gold(engine)
+        after = evaluate_gold(engine) if measured else None
     if as_json:
         click.echo(as_json_text({"before": before, "after": after}))
+    elif before is None or after is None:
+        render.narrate("the library's own calibration is forgotten; its gold set is empty")
     else:
         click.echo(f"before: {render.gold_report(before)}\nafter:  {render.gold_report(after)}")

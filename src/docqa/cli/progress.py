@@ -81,7 +81,7 @@ def _told(event: events.IndexEvent) -> str:
     """What is worth a line; unchanged files are not."""
     match event:
         case events.FileIndexed(path, passages, _, remarks):
-            told = f"indexed {render.path(path)} ({passages} passages)"
+            told = f"indexed {render.path(path)} ({counted(passages, 'passage')})"
             return "; ".join([told, *map(one_line, remarks)])
         case events.FileSkipped(path, reason):
             return f"skipped {render.path(path)}: {one_line(reason)}"

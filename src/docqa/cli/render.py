@@ -119,7 +119,10 @@ def _location(source: Source) -> str:
 
 def path(name: str) -> str:
     """Render a path, relative to where the person stands if it is below."""
-    here = str(Path.cwd()) + os.sep
+    try:
+        here = str(Path.cwd()) + os.sep
+    except FileNotFoundError:  # the folder has been deleted under the person's feet
+        return one_line(name)
     return one_line(name.removeprefix(here))
 
 
@@ -159,8 +162,6 @@ def status(found: Status) -> str:
         f"passages   {found.passages:,}",
         f"text       {found.characters:,} characters",
     ]
-    if found.problems is not None:
-        lines.append(f"soundness  {'; '.join(map(one_line, found.problems)) or 'no problem found'}")
     for title, rows in (("remarks", found.remarks), ("skipped", found.skipped)):
         if rows:
             lines.append(f"{title}:")
@@ -216,6 +217,13 @@ def roots(found: Sequence[Root]) -> str:
 def removed(paths: Sequence[str]) -> str:
     """Render what was taken out of the library."""
     return "\n".join(f"removed {path(each)}" for each in paths) or "Nothing there was in the library."
+
+
+def forgotten(root: str, gone: Sequence[str], *, kept: bool) -> str:
+    """Render that a root is known no more, and which documents have left with it."""
+    if gone:
+        return removed(gone)
+    return f"{path(root)} is forgotten; {'its documents stay' if kept else 'it had no documents'}"
 
 
 def verdicts(found: Sequence[Verdict]) -> str:

@@ -46,4 +46,4 @@ def rm(path: str, library: str | None, keep: bool, as_json: bool) -> None:
     """Forget the root PATH and take its documents out of the library; the files themselves stay."""
     with engine_for(library) as engine:
         removed = engine.remove_root(path, keep=keep)
-    click.echo(as_json_text({"removed": removed}) if as_json else render.removed(removed))
+    click.echo(as_json_text({"removed": removed}) if as_json else render.forgotten(path, removed, kept=keep))

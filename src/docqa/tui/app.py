@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
+from textual.actions import parse
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -240,6 +241,7 @@ class DocqaApp(App[None]):
             for engine in self.engines:
                 engine.move(own.with_name(SAMPLE_LIBRARY))
             self.judgement.forget()
+            self.ask_screen.start_anew()
             self.library = os.fspath(own.with_name(SAMPLE_LIBRARY))
             await self._index([str(folder)], close_when_done=True)
             await self._remember()
@@ -277,9 +279,9 @@ class DocqaApp(App[None]):
         """Offer every action of the screen in the palette, then the application's."""
         actions = {binding.action: binding for binding in Binding.make_bindings(type(screen).BINDINGS)}
         for action, binding in actions.items():
-            name = action.partition("(")[0]
+            _, name, parameters = parse(action)
             method = getattr(screen, f"action_{name}", None)
-            if method is not None and screen.check_action(name, ()):
+            if method is not None and screen.check_action(name, parameters):
                 told = f"{method.__doc__} Key: {self.get_key_display(binding)}"
                 yield SystemCommand(binding.description, told, partial(screen.run_action, action))
         yield SystemCommand("Library", "See, add and remove documents", self.action_library)

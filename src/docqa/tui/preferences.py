@@ -28,7 +28,7 @@ def load() -> Preferences:
         with _file().open("rb") as stream:
             stored: Any = json.loads(stream.read(MAX_BYTES))
         return Preferences(*(value if isinstance(value := stored.get(name), str) else None for name in _NAMES))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return Preferences()
 
 

@@ -171,6 +171,11 @@ class AskScreen(Screen[None]):
         if not self._asking and self._result is None:
             self._search_now()
 
+    def start_anew(self) -> None:
+        """Forget what was asked of another library: what is done with its answers would befall this one."""
+        self.workers.cancel_group(self, "ask")
+        self._result = None
+
     @property
     def _asking(self) -> bool:
         return any(worker.group == "ask" and worker.is_running for worker in self.workers if worker.node is self)
@@ -585,7 +590,9 @@ class AskScreen(Screen[None]):
 
         if self.source is not None:
             quote = (self.source.start, self.source.end) if isinstance(event.item, Answer) else None
-            self.app.push_screen(DocumentScreen(self.source.path, quote=quote, at=self.source.start))
+            self.app.push_screen(
+                DocumentScreen(self.source.path, quote=quote, at=self.source.start, sha256=self.source.sha256)
+            )
 
     def on_text_view_moved(self, event: TextView.Moved) -> None:
         """Nothing on this screen depends on where the source stands."""

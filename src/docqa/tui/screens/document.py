@@ -62,9 +62,10 @@ class DocumentScreen(Screen[None]):
         Binding("o", "view", "Viewer"),
     ]
 
-    def __init__(self, path: str, *, quote: Bounds | None = None, at: int = 0) -> None:
+    def __init__(self, path: str, *, quote: Bounds | None = None, at: int = 0, sha256: str = "") -> None:
+        """`quote` and `at` are places in the text of the file whose hash is `sha256`, if that is given."""
         super().__init__()
-        self._path, self._quote, self._at = path, quote, at
+        self._path, self._quote, self._at, self._sha256 = path, quote, at, sha256
         self._matches: list[Bounds] = []
         self._current: int | None = None
         self._origin = at
@@ -101,7 +102,11 @@ class DocumentScreen(Screen[None]):
         except DocqaError as error:
             self.query_one(Notice).tell(str(error))
             return
-        if document.remark:
+        if self._sha256 and document.document.sha256 != self._sha256:
+            # What stands at those places now is not what was quoted.
+            self._quote = None
+            self.query_one(Notice).tell("Indexed anew since it was quoted; this is the new text.", "warning")
+        elif document.remark:
             self.query_one(Notice).tell(
                 f"{document.remark.capitalize()}; this is the text as it was indexed.", "warning"
             )
