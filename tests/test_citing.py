@@ -38,7 +38,7 @@ def test_a_session_tells_answers_sources_and_verdicts() -> None:
 
 
 def test_a_session_tells_what_was_not_found() -> None:
-    assert "No passage shares a word" in session_as_markdown([result()], {("When?", None): True}, "x")
+    assert "No passage matches" in session_as_markdown([result()], {("When?", None): True}, "x")
     assert "marked right" in session_as_markdown([result()], {("When?", None): True}, "x")
     closest = session_as_markdown([result(passages=(Match(SOURCE, 1.0),))], {}, "x")
     assert "the lease ends" in closest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docqa.display import one_line, printable
+from docqa.display import one_line, printable, size
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
 BIDI = list("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -66,3 +66,11 @@ def test_every_forbidden_character_is_shown_as_an_escape(character: str) -> None
 )
 def test_escapes_say_what_was_there(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (999_499, "999 kB"), (999_500, "1 MB"), (2_500_000_000, "2.5 GB")],
+)
+def test_sizes_are_told_in_the_unit_that_suits_them(count: int, shown: str) -> None:
+    assert size(count) == shown

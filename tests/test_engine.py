@@ -509,6 +509,12 @@ def test_removing_takes_documents_out_of_the_library_and_leaves_files(engine: Do
     assert engine.status().problems == ()
 
 
+def test_an_empty_path_is_not_the_current_folder(engine: DocQA) -> None:
+    for call in (engine.remove, engine.remove_root, engine.documents, lambda path: engine.stretch(path, 0, 1)):
+        with pytest.raises(UsageError, match="empty"):
+            call("")
+
+
 def test_a_library_can_be_used_after_closing(engine: DocQA) -> None:
     engine.close()
     assert len(engine.documents()) == 2

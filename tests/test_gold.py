@@ -10,7 +10,7 @@ import pytest
 
 from docqa import DocQA
 from docqa.errors import UsageError
-from docqa.evaluation.gold import GoldQuestion, evaluate_gold, gold_questions
+from docqa.evaluation.gold import evaluate_gold, gold_questions
 from docqa.gold import from_squad, to_squad
 from docqa.ranking import Ranking
 from docqa.records import Verdict
@@ -93,7 +93,24 @@ def test_answers_are_judged_by_what_was_said() -> None:
     assert due.judge(None) is False
     assert mayor.judge(None) is True
     assert mayor.judge("Anne") is False
-    assert GoldQuestion("x", (), ("wrong",)).judge("other") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "answerable", "refusing", "another"),
+    [
+        ([(None, True)], False, True, False),
+        ([(None, False)], None, False, None),
+        ([("wrong", False)], None, None, None),
+        ([("wrong", False), (None, True)], False, True, False),
+        ([("right", True), (None, False)], True, False, False),
+        ([(None, True), (None, False)], None, False, None),
+    ],
+)
+def test_what_was_said_of_there_being_no_answer_counts(
+    said: list[tuple[str | None, bool]], answerable: bool | None, refusing: bool | None, another: bool | None
+) -> None:
+    (question,) = gold_questions([Verdict("x", text, accepted=accepted) for text, accepted in said])
+    assert (question.answerable, question.judge(None), question.judge("other")) == (answerable, refusing, another)
 
 
 def test_a_gold_set_whose_files_have_gone_still_measures(sample: Path, tiny_reader: Path) -> None:

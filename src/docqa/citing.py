@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from docqa.display import one_line, worth_showing
+from docqa.display import counted, one_line, worth_showing
 from docqa.records import Answer, Match, Result, Source
 
 LISTED_SOURCES = 5
@@ -57,7 +57,7 @@ def escaped(text: str) -> str:
 def _of_result(result: Result, verdicts: Verdicts) -> Iterator[str]:
     answers = worth_showing(result.answers)
     if not answers:
-        closest = "These passages come closest:" if result.passages else "No passage shares a word with the question."
+        closest = "These passages come closest:" if result.passages else "No passage matches the question."
         said = _said(verdicts.get((result.question, None)))
         yield f"Not in the documents{said}. {closest}\n"
     for number, answer in enumerate(answers, 1):
@@ -74,7 +74,7 @@ def _of_answer(number: int, answer: Answer, right: bool | None) -> str:
     lines += [f"   > {escaped(first.context)}", ""]
     lines += [f"   - {_place(source)}" for source in answer.sources[:LISTED_SOURCES]]
     if len(answer.sources) > LISTED_SOURCES:
-        lines.append(f"   - and in {len(answer.sources) - LISTED_SOURCES} more places")
+        lines.append(f"   - and in {counted(len(answer.sources) - LISTED_SOURCES, 'more place')}")
     return "\n".join([*lines, ""])
 
 

@@ -39,7 +39,7 @@ def worth_showing(answers: Sequence[Answer]) -> tuple[Answer, ...]:
 def size(count: float) -> str:
     """A number of bytes in the unit that suits it."""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:
+        if round(count) < 1000:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"

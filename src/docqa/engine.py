@@ -156,7 +156,7 @@ class DocQA:
         UsageError if there is no such root.
         """
         store = self._open()
-        root = os.path.realpath(path)
+        root = files.resolve_gone(path)
         with store.writing():
             if root not in {each.path for each in store.roots()}:
                 raise UsageError(f"{os.fspath(path)!s} is none of the library's folders; docqa roots lists them")
@@ -234,7 +234,7 @@ class DocQA:
 
     def documents(self, root: PathLike | None = None) -> list[Document]:
         """List the documents, or those at or below a folder or file, by path."""
-        return self._open().documents(None if root is None else os.path.realpath(root))
+        return self._open().documents(None if root is None else files.resolve_gone(root))
 
     def text(self, path: PathLike) -> str:
         """Return the extracted text of a document; UsageError if there is no such document."""
@@ -246,7 +246,7 @@ class DocQA:
         `start` and `end` are characters; the stretch ends with the document at the latest. UsageError if there
         is no such document.
         """
-        store, real = self._open(), os.path.realpath(path)
+        store, real = self._open(), files.resolve_gone(path)
         with store.snapshot():
             known = store.known(real).get(real)
             if known is None:
@@ -265,7 +265,7 @@ class DocQA:
         with store.writing():
             from docqa import indexing
 
-            return indexing.remove(store, os.path.realpath(root))
+            return indexing.remove(store, files.resolve_gone(root))
 
     def health(self) -> Health:
         """Look at the library thoroughly, and at its documents' files; reads the whole library file."""

@@ -189,11 +189,20 @@ def _upwards(path: str) -> Iterator[str]:
 
 def resolve(root: str | os.PathLike[str]) -> str:
     """Return the absolute path, links resolved; raises `UsageError` if there is nothing there."""
+    return _real(root, strict=True)
+
+
+def resolve_gone(path: str | os.PathLike[str]) -> str:
+    """The same of what may be gone by now; raises `UsageError` if it is no path at all."""
+    return _real(path, strict=False)
+
+
+def _real(root: str | os.PathLike[str], *, strict: bool) -> str:
     path = os.fsdecode(root)
     if not path:  # a shell's unset variable, which would be taken for the current folder
         raise UsageError("the path is empty; name a folder or a file that can be read")
     try:
-        return os.path.realpath(path, strict=True)
+        return os.path.realpath(path, strict=strict)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {_reason(error)}; name a folder or a file that can be read") from error
 

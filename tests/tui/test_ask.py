@@ -162,7 +162,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(drive: Callable[..., 
 def test_no_word_in_common_is_no_answer_either(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
         await driver.ask("xylophone zeppelin")
-        assert driver.notice == "Not in your documents. No passage shares a word with the question."
+        assert driver.notice == "Not in your documents. No passage matches the question."
         assert driver.results.option_count == 0
 
     drive(sample, steps)

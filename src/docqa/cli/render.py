@@ -64,7 +64,7 @@ def result(found: Result, *, titled: bool = False) -> str:
         shown = enumerate(worth_showing(found.answers), 1)
         return title + "\n".join(_answer(number, answer) for number, answer in shown)
     if not found.passages:
-        return f"{title}Not in your documents: no passage shares a word with the question.\n"
+        return f"{title}Not in your documents: no passage matches the question.\n"
     return f"{title}Not in your documents. These passages come closest:\n\n{matches(found.passages)}"
 
 
@@ -78,7 +78,7 @@ def _answer(number: int, answer: Answer) -> str:
         *(f"   also {_location(other)}" for other in others[:LISTED_SOURCES]),
     ]
     if len(others) > LISTED_SOURCES:
-        lines.append(f"   and in {len(others) - LISTED_SOURCES} more places")
+        lines.append(f"   and in {counted(len(others) - LISTED_SOURCES, 'more place')}")
     if answer.explanation is not None:
         lines += [click.style(f"   {line}", dim=True) for line in _explanation(answer.explanation)]
     return "\n".join(lines) + "\n"

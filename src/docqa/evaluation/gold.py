@@ -17,21 +17,25 @@ from docqa.records import Verdict
 
 @dataclass(frozen=True, slots=True)
 class GoldQuestion:
-    """A question of the gold set: answers that are right, answers that are wrong; neither: it has no answer."""
+    """A question of the gold set: answers that are right, answers that are wrong, and whether "no answer" is right.
+
+    `unanswerable` is None if nobody said.
+    """
 
     text: str
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
+    unanswerable: bool | None
 
     @property
     def answerable(self) -> bool | None:
-        """Whether the library holds an answer; None if all that is known is what would be wrong."""
-        return True if self.accepted else None if self.rejected else False
+        """Whether the library holds an answer; None if it is not known, or not known which."""
+        return True if self.accepted else False if self.unanswerable else None
 
     def judge(self, answer: str | None) -> bool | None:
         """Whether a first answer (None for no answer) is right; None if the gold set cannot tell."""
         if answer is None:
-            return self.answerable is False
+            return False if self.accepted else self.unanswerable
         if any(normal_form(answer) == normal_form(wrong) for wrong in self.rejected):
             return False
         if self.answerable is None:
@@ -64,12 +68,14 @@ def gold_questions(verdicts: Sequence[Verdict]) -> list[GoldQuestion]:
 
     questions = []
     for question, group in groupby(sorted(verdicts, key=question_of), key=question_of):
-        answers = [(verdict.text, verdict.accepted) for verdict in group if verdict.text is not None]
+        said = [(verdict.text, verdict.accepted) for verdict in group]
         questions.append(
             GoldQuestion(
                 question,
-                tuple(text for text, accepted in answers if accepted),
-                tuple(text for text, accepted in answers if not accepted),
+                tuple(text for text, accepted in said if text is not None and accepted),
+                tuple(text for text, accepted in said if text is not None and not accepted),
+                # What was said last counts.
+                next((accepted for text, accepted in reversed(said) if text is None), None),
             )
         )
     return questions

@@ -237,7 +237,7 @@ class AskScreen(Screen[None]):
             self._fail(error)
             return
         self._terms = terms
-        told = "Enter asks the reader" if matches else "No passage shares a word with this"
+        told = "Enter asks the reader" if matches else "No passage matches this"
         self._show(matches, "Passages", told, rows)
 
     # --- asking on Enter
@@ -346,7 +346,7 @@ class AskScreen(Screen[None]):
     def _tell_absence(self, result: Result) -> None:
         from docqa.tui.content import verdict
 
-        closest = "These passages come closest." if result.passages else "No passage shares a word with the question."
+        closest = "These passages come closest." if result.passages else "No passage matches the question."
         said = verdict(self._judgement.of(None)).plain
         self._notice.tell("  ".join([f"Not in your documents. {closest}{said}", *result.notices]), "warning")
 
