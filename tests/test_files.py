@@ -238,7 +238,7 @@ def test_litter_caches_and_libraries_are_left_out_by_default(tmp_path: Path) -> 
     put(
         tmp_path,
         *(".git/config", ".hg/x", ".svn/x", "node_modules/x", "__pycache__/x", ".venv/x", ".tox/x", ".cache/x"),
-        *(".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", "venv/pyvenv.cfg", "venv/lib/x", ".DS_Store"),
+        *(".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", "venv/pyvenv.cfg", "venv/lib/x", ".DS_Store", "._a.txt"),
         *("Thumbs.db", "~$letter.docx", "a~", ".a.swp", "a.tmp", "my.docqa", "my.docqa-wal", "my.docqa-shm"),
         *("my.docqa.lock", ".hidden/kept", "git/kept", "venv2/kept"),
     )

@@ -43,7 +43,7 @@ _IGNORED_NAMES = """
     .git .hg .svn .bzr _darcs
     node_modules __pycache__ .venv
     .mypy_cache .pytest_cache .ruff_cache .hypothesis .tox .nox .cache
-    .ds_store __macosx thumbs.db desktop.ini ~$* *~ *.swp *.swo *.tmp *.tmp-journal
+    .ds_store ._* __macosx thumbs.db desktop.ini ~$* *~ *.swp *.swo *.tmp *.tmp-journal
     *.docqa *.docqa-wal *.docqa-shm *.docqa-journal *.docqa.lock
 """
 

@@ -75,6 +75,7 @@ def test_what_a_folder_would_leave_out_an_archive_leaves_out() -> None:
             "x/.git/config": "hidden",
             "node_modules/y/a.js": "hidden",
             "__MACOSX/._a.txt": "hidden",
+            "x/._b.txt": "hidden",
             ".env": "hidden",
             "home/.ssh/known_hosts": "hidden",
             "id_rsa.gz": gzip.compress(b"hidden"),

@@ -50,6 +50,24 @@ def test_another_table_below_has_its_own_names() -> None:
     assert text.endswith("\nOut\nShop | Cost\n- Shop: Mill; Cost: 7")
 
 
+@pytest.mark.parametrize("account", ["Account,Current", "Account,123456"])
+def test_names_below_the_particulars_of_an_account_are_names_of_columns(account: str) -> None:
+    text = read(f"{account}\n\nDay,Purpose,Amount\n2024-05-02,Rent,900\n\n2024-05-03,Gas,40\n").text
+    assert text.endswith(
+        "\nDay | Purpose | Amount\n- Day: 2024-05-02; Purpose: Rent; Amount: 900"
+        "\n- Day: 2024-05-03; Purpose: Gas; Amount: 40"
+    )
+
+
+def test_a_part_of_a_table_with_a_title_of_its_own_keeps_the_names() -> None:
+    text = read("Item,Pieces,Price\n\nBath\nTiles,20,35\n\nTotal\nSum,35\n").text
+    assert text.endswith("\nBath\n- Item: Tiles; Pieces: 20; Price: 35\nTotal\n- Sum | 35")
+
+
+def test_words_below_a_gap_that_fit_the_names_are_values() -> None:
+    assert read("Name,City\nAnn,Bern\n\nBob,Chur\n").text.endswith("- Name: Bob; City: Chur")
+
+
 def test_what_is_no_table_is_read_as_text() -> None:
     assert read("one\ntwo\n").text == "one\ntwo\n"
     unclosed = 'a,b\nc,"' + "d" * 200_000

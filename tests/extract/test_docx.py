@@ -109,11 +109,9 @@ def test_insertions_controls_links_and_boxes_are_read_and_deletions_are_not() ->
     assert read(document).text == "abc\n\ncontrol\n\nouter\n\nboxed\n\ninner"
 
 
-def test_notes_follow_their_paragraph() -> None:
-    document = docx.Document()
-    append(document, f'<w:p>{run("text")}<w:r><w:footnoteReference w:id="7"/></w:r></w:p><w:p>{run("next")}</w:p>')
-    data = saved(document)
-    notes = f'<w:footnotes {nsdecls("w")}><w:footnote w:id="7"><w:p>{run("the note")}</w:p></w:footnote></w:footnotes>'
+def with_note(data: bytes, text: str) -> bytes:
+    """The same document with a footnote of this text, whose id is 7."""
+    notes = f'<w:footnotes {nsdecls("w")}><w:footnote w:id="7"><w:p>{run(text)}</w:p></w:footnote></w:footnotes>'
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
     content_type = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
 
@@ -129,7 +127,82 @@ def test_notes_follow_their_paragraph() -> None:
     package = io.BytesIO(edited(data, edit))
     with zipfile.ZipFile(package, "a") as archive:
         archive.writestr("word/footnotes.xml", notes)
-    assert extract("a.docx", package.getvalue())[1].text == "text\n\nFootnote: the note\n\nnext"
+    return package.getvalue()
+
+
+def test_notes_follow_their_paragraph_as_they_are_written() -> None:
+    document = docx.Document()
+    append(document, f'<w:p>{run("text")}<w:r><w:footnoteReference w:id="7"/></w:r></w:p><w:p>{run("next")}</w:p>')
+    data = with_note(saved(document), "the VAT of Bern")
+    assert extract("a.docx", data)[1].text == "text\n\nFootnote: the VAT of Bern\n\nnext"
+
+
+def test_notes_and_text_boxes_of_a_table_follow_it() -> None:
+    document = docx.Document()
+    text_box = f"<w:txbxContent><w:p>{run('boxed')}</w:p></w:txbxContent>"
+    drawn_twice = (
+        '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+        f"<mc:Choice>{text_box}</mc:Choice><mc:Fallback>{text_box}</mc:Fallback></mc:AlternateContent>"
+    )
+    cells = (f"{run('rent')}<w:r>{drawn_twice}</w:r>", f'{run("900")}<w:r><w:footnoteReference w:id="7"/></w:r>')
+    row = "".join(f"<w:tc><w:p>{cell}</w:p></w:tc>" for cell in cells)
+    append(document, f"<w:tbl><w:tr>{row}</w:tr></w:tbl><w:p>{run('next')}</w:p>")
+    data = with_note(saved(document), "without heating")
+    assert extract("a.docx", data)[1].text == "rent | 900\n\nboxed\n\nFootnote: without heating\n\nnext"
+
+
+def with_type(data: bytes, content_type: str) -> bytes:
+    """The same document, whose main part is said to be of another type."""
+    known = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    return edited(data, lambda _, content: content.replace(known, content_type.encode()))
+
+
+def test_a_document_that_may_hold_macros_is_read() -> None:
+    document = docx.Document()
+    document.add_heading("Lease", 1)
+    data = with_type(saved(document), "application/vnd.ms-word.document.macroEnabled.main+xml")
+    extraction = extract("a.docm", data)[1]
+    assert extraction.text == "Lease"
+    assert extraction.marks == (Mark("heading", 0, "Lease"),)
+
+
+def test_each_header_and_footer_is_read_once_at_the_end() -> None:
+    document = docx.Document()
+    document.add_heading("Lease", 1)
+    document.add_paragraph("The rent is due in May.")
+    first = document.sections[0]
+    first.header.paragraphs[0].text = "Bern"
+    first.header.add_table(1, 2, 9)._cells[1].text = "Contract 7"
+    first.footer.paragraphs[0].text = "- 1 -"
+    second = document.add_section()
+    second.different_first_page_header_footer = True
+    second.header.is_linked_to_previous = False
+    second.header.paragraphs[0].text = "Bern"
+    second.header.add_table(1, 2, 9)._cells[1].text = "Contract 7"
+    second.first_page_footer.paragraphs[0].text = "private"
+    document.add_paragraph("The end.")
+    extraction = read(document)
+    assert extraction.text == (
+        "Lease\n\nThe rent is due in May.\n\nThe end.\n\nHeader: Bern\n| Contract 7\n\nFooter: private"
+    )
+    assert extraction.marks == (
+        Mark("heading", 0, "Lease"),
+        Mark("heading", extraction.text.index("Header:"), "Headers and footers"),
+    )
+
+
+def test_a_header_that_is_not_there_does_no_harm() -> None:
+    document = docx.Document()
+    document.add_paragraph("text")
+    reference = '<w:headerReference w:type="default" r:id="rId99"/>'
+    document.element.body.sectPr.append(parse_xml(reference.replace(" w:", f" {nsdecls('w', 'r')} w:", 1)))
+    assert read(document).text == "text"
+
+
+def test_an_office_file_of_another_kind_is_no_word_document() -> None:
+    data = with_type(saved(docx.Document()), "application/vnd.ms-excel.sheet.main+xml")
+    with pytest.raises(ExtractionError, match=r"^not a Word document$"):
+        extract("a.docx", data)
 
 
 def test_external_entities_are_not_resolved(tmp_path: Any) -> None:

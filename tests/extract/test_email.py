@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from email.message import EmailMessage
+from types import SimpleNamespace
 
 import pytest
 from pdf_writer import column, write_pdf
@@ -67,6 +69,39 @@ def test_attachments_follow_under_their_names(monkeypatch: pytest.MonkeyPatch) -
         ("heading", "Trip › plan.pdf"),
     ]
     assert extraction.remarks == ("page 2 has no text layer", "attachment x.rar: unknown format '.rar'")
+
+
+def test_pictures_are_read_where_text_in_them_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    recogniser = SimpleNamespace(extract=lambda data: Extraction(data.decode()))
+    monkeypatch.setitem(sys.modules, "docqa.extract.picture", recogniser)
+    monkeypatch.setattr("docqa.extract.formats.reads_pictures", lambda: True)
+    message = mail()
+    message.add_attachment(b"900 euros.", maintype="image", subtype="jpeg", filename="Receipt 3.2024")
+    message.add_attachment(b"Paid.", maintype="image", subtype="png", disposition="inline", cid="<a@b>")
+    message.add_attachment(b" ", maintype="image", subtype="png", filename="logo.png")
+    message.add_attachment(b"\xff", maintype="image", subtype="png", filename="torn.png")
+    message.add_attachment(b"<svg>", maintype="image", subtype="svg+xml", filename="drawing.svg")
+    message.add_attachment(b"text", maintype="audio", subtype="x", filename="call.txt")
+    extraction = read(message)
+    assert extraction.text.endswith("Hello\n\n900 euros.\n\nPaid.")
+    assert [mark.value for mark in extraction.marks] == ["Trip", "Trip › Receipt 3.2024", "Trip › picture.png"]
+    assert [remark.split(" (")[0] for remark in extraction.remarks] == ["attachment torn.png: damaged picture"]
+
+
+def test_an_attachment_in_rich_text_without_a_name_is_read_as_such() -> None:
+    message = mail()
+    message.add_attachment(rb"{\rtf1 900 euros.}", maintype="text", subtype="rtf")
+    assert read(message).text.endswith("Hello\n\n900 euros.")
+
+
+def test_an_attachment_without_a_telling_suffix_is_read_by_its_type() -> None:
+    message = mail()
+    pages = write_pdf([column(["900 euros."])])
+    message.add_attachment(pages, maintype="application", subtype="pdf", filename="Invoice 3.2024")
+    extraction = read(message)
+    assert extraction.text.endswith("900 euros.")
+    assert extraction.marks[-1].value == "Trip › Invoice 3.2024"
+    assert extraction.remarks == ()
 
 
 def test_attachments_inside_an_alternative_are_not_lost() -> None:

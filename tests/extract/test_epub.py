@@ -20,6 +20,16 @@ def test_chapters_come_in_reading_order_under_the_title() -> None:
     assert [mark.value for mark in extraction.marks] == ["The Book", "The Book › One", "The Book › Two"]
 
 
+def test_elements_that_close_themselves_do_not_swallow_a_chapter() -> None:
+    page = (
+        '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/><script src="a.js"/></head>'
+        '<body><h1>One</h1><audio src="a.mp3"/><p>fir<a id="p2"/>st<br/>line <svg><path d=""/></svg></p></body></html>'
+    )
+    for chapter in (page, f'<?xml version="1.0"?>\n<!DOCTYPE html>\n{page}'):
+        extraction = extract("a.epub", book(**{"OEBPS/b b.xhtml": chapter}))[1]
+        assert extraction.text.startswith("The Book\n\nOne\n\nfirst\nline\n\nTwo")
+
+
 def test_a_locked_chapter_is_refused_and_a_locked_font_is_not() -> None:
     with pytest.raises(ExtractionError, match="copy protection"):
         extract("a.epub", book(**{"META-INF/encryption.xml": encryption("OEBPS/text/a.xhtml")}))

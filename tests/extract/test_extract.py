@@ -29,10 +29,15 @@ SUFFIXES = [
 ]
 PDF = write_pdf([column(["Some text."]), column(["More of it."])])
 NOTEBOOK = json.dumps({"cells": [{"cell_type": "markdown", "source": ["# A\n", "- b"]}]}).encode()
+RICH_TEXT = (
+    rb"{\rtf1\ansi\deff0{\fonttbl{\f0\fcharset204 A;}}{\stylesheet{\s1 heading 1;}}\pard\s1{\listtext 1.\tab}\'cf\par"
+    rb"\pard\intbl a\cell b{\footnote c}\cell\row\pard{\header d}\u-10179?\u-8704?{\pict\bin2 }}} e\par}"
+)
 MARKUP = [
     *"<>/ab\n\r \0#-*|`[]()!&;:=,.{}_\\\"'\t\ud800é01",
     *("h1", "li", "td", "pre", "table", "ul", "===\n", ".. x::", "#+title:", ":END:", "\n\nFrom a 10:00\n"),
     *("00:01.000 --> 00:02.000\n", "Subject: ", '{\n "a": ', "\n[a]\n"),
+    *("{\\rtf1 ", "\\par ", "\\intbl\\cell", "\\row", "{\\footnote ", "\\u-8704?", "\\'83", "{\\*\\", "\\bin9"),
 ]
 
 
@@ -92,6 +97,7 @@ def test_any_markup_gives_clean_text_or_a_reason(suffix: str, text: str) -> None
             (".zip", packed({"a.md": "# A", "b.zip": packed({"c.txt": "c"})})),
             (".txt.gz", gzip.compress(b"text")),
             (".mbox", b"From a 10:00\n" + message()),
+            (".rtf", RICH_TEXT),
         ]
     ),
     position=st.floats(0, 1, exclude_max=True),

@@ -35,6 +35,9 @@ PLUGIN = """
 
     def unordered(data):
         return Extraction(data.decode(), (Mark("line", 3, "1"), Mark("line", 0, "1")))
+
+    def unnumbered(data):
+        return Extraction(data.decode(), (Mark("page", 0, "iv"),))
 """
 
 ENTRY_POINTS = """
@@ -43,6 +46,7 @@ ENTRY_POINTS = """
     .broken = docqa_recipe:broken
     .unclean = docqa_recipe:unclean
     .unordered = docqa_recipe:unordered
+    .unnumbered = docqa_recipe:unnumbered
     .gone = docqa_recipe_of_old:extract
     .txt = docqa_recipe:broken
 """
@@ -107,6 +111,7 @@ def test_an_installed_package_adds_formats(installed: Path, guarded_environment:
         "a.broken": "x",
         "a.unclean": "a\r\n",
         "a.unordered": "abcdef",
+        "a.unnumbered": "abcdef",
         "a.gone": "x",
         "a.other": "plain",
     }
@@ -125,6 +130,7 @@ def test_an_installed_package_adds_formats(installed: Path, guarded_environment:
         "a.broken": "damaged .broken file (TypeError: byte indices must be integers or slices, not str)",
         "a.unclean": "its extractor returned no Extraction of clean text",
         "a.unordered": "its extractor returned marks out of order or without a value",
+        "a.unnumbered": "its extractor returned a page or a line that is no number",
         "a.gone": "damaged .gone file (ModuleNotFoundError: No module named 'docqa_recipe_of_old')",
         "a.other": ["text/plain", "plain", True],
     }

@@ -38,6 +38,14 @@ def test_the_tables_of_toml_are_headings() -> None:
     assert [mark.value for mark in extract("a.toml", text.encode())[1].marks] == ["1", "tool.a", '"b c"']
 
 
+def test_what_looks_like_a_key_or_a_table_inside_a_string_of_toml_is_none() -> None:
+    text = (
+        'about = """\nnote: no \\""" key\n[no table]\n"""\n[first] # one\nraw = \'\'\'\n[no]\n\'\'\'\n'
+        "# it's a \"comment\n[[second]]\nx = 'a\"'\n"
+    )
+    assert [mark.value for mark in extract("a.toml", text.encode())[1].marks] == ["1", "first", "second"]
+
+
 def test_deep_nesting_and_references_to_itself_are_only_text() -> None:
     for name, text in (("a.json", "[" * 300_000), ("a.yaml", "a: &a [*a, *a]\n"), ("a.yaml", "a " * 300_000)):
         assert extract(name, text.encode())[1].text == text

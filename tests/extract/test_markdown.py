@@ -60,6 +60,13 @@ def test_html_blocks_are_read_as_html() -> None:
     assert markdown('<p align="center">\nHello <b>you</b></p>\n\n<!-- no -->\n\ntext').text == "Hello you\n\ntext"
 
 
+def test_lines_below_a_code_span_over_a_line_end_are_counted() -> None:
+    extraction = markdown("one `a\n  b` and ``c`\nd`` `` e ``\nfour\n\n`f\n\n| `g` |\n|---|")
+    assert extraction.text == "one a\n  b and c`\nd e\nfour\n\n`f\n\ng"
+    assert line_at(extraction, extraction.text.index("four")) == 4
+    assert markdown("`x\ny`\n===\nz").text == "x y\n\nz"
+
+
 def test_front_matter_stays_a_block() -> None:
     extraction = markdown("---\ntitle: x\n---\n# H\n\ntext")
     assert extraction.text == "---\ntitle: x\n---\n\nH\n\ntext"
@@ -86,6 +93,7 @@ BLOCKS = st.sampled_from(
         "<div>\n\n{}\n\n</div>",
         "***\n{}  \n{}",
         "[{}](x)\n*{}*",
+        "`{}\n{}` {}\n{}",
     ]
 )
 

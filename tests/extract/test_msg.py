@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from extract.msg_writer import Mail, write_msg
@@ -73,6 +75,25 @@ def test_attachments_stand_under_their_names() -> None:
         ("Papers › notes.txt", "A heron."),
     ]
     assert extraction.remarks == ()
+
+
+def test_pictures_are_read_where_text_in_them_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    recogniser = SimpleNamespace(extract=lambda data: Extraction(data.decode()))
+    monkeypatch.setitem(sys.modules, "docqa.extract.picture", recogniser)
+    monkeypatch.setattr("docqa.extract.formats.reads_pictures", lambda: True)
+    pictures = [("rent.jpg", "image/jpeg", b"900 euros."), ("a.png", "image/png", b" "), ("a.gif", "image/gif", b"G")]
+    extraction = read(Mail(subject="Papers", body="See below.", attachments=pictures))
+    assert headings(extraction)[1:] == [("Papers › rent.jpg", "900 euros.")]
+    assert extraction.remarks == ()
+
+
+def test_a_message_without_a_subject_has_no_heading() -> None:
+    extraction = read(Mail(body="See below.", attachments=[("notes.txt", "text/plain", b"A heron.")]))
+    assert headings(extraction) == [("notes.txt", "A heron.")]
+
+
+def test_a_heading_is_as_clean_as_the_text() -> None:
+    assert headings(read(Mail(subject="Rent\0", body="x")))[0] == ("Rent�", "Subject: Rent�")
 
 
 def test_what_cannot_be_read_is_remarked_on() -> None:

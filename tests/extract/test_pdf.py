@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pypdf
 import pytest
 from pdf_writer import Line, column, write_pdf
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    StreamObject,
+    TextStringObject,
+)
 
 from docqa.errors import ExtractionError
 from docqa.extract import extract
@@ -110,6 +119,41 @@ def test_double_spacing_does_not_tear_paragraphs() -> None:
     assert "\n\n" not in pdf(column(body, pitch=28)).text
 
 
+def test_bullets_of_symbol_fonts_are_bullets() -> None:
+    texts = ["• The first item is long, and goes up to the", "• second item begins with a small letter."]
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(write_pdf([column(texts)])))
+    mapping = StreamObject()
+    mapping.set_data(
+        b"begincmap 1 begincodespacerange <00> <FF> endcodespacerange 1 beginbfchar <95> <F0B7> endbfchar endcmap"
+    )
+    font = writer.pages[0]["/Resources"]["/Font"]["/F1"]
+    font[NameObject("/ToUnicode")] = writer._add_object(mapping)
+    target = io.BytesIO()
+    writer.write(target)
+    assert extract("a.pdf", target.getvalue())[1].text == "\n".join(texts)
+
+
+def test_a_bullet_of_another_size_does_not_tear_its_item() -> None:
+    text = column(["The valve opens at three bars and lets water out into the", "drain, which must stay open."], x=82)
+    assert pdf([Line(72, 720, "•", size=8), *text]).text == (
+        "• The valve opens at three bars and lets water out into the drain, which must stay open."
+    )
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_page_that_is_shown_turned_reads_like_an_upright_one(rotation: int) -> None:
+    texts = ["The valve opens at three bars and lets water out", "into the drain, which must stay open.", "", "Next."]
+    upright = write_pdf([column(texts)])
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(upright))
+    writer.pages[0].rotate(-rotation).transfer_rotation_to_content()
+    writer.pages[0].rotate(rotation)
+    target = io.BytesIO()
+    writer.write(target)
+    expected = extract("a.pdf", upright)[1]
+    assert expected.text.count("\n\n") == 1
+    assert extract("a.pdf", target.getvalue())[1] == expected
+
+
 @pytest.fixture
 def _without_recognition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("docqa.extract.pdf.reads_pictures", lambda: False)
@@ -156,3 +200,61 @@ def test_a_damaged_file_says_so(data: bytes) -> None:
 def test_a_file_without_its_cross_references_is_still_read() -> None:
     data = write_pdf([column(["text"])])
     assert extract("a.pdf", data[: data.index(b"xref")] + b"trailer << /Root 1 0 R >>")[1].text == "text"
+
+
+def form(
+    *fields: dict[str, str | int | tuple[str, ...]], pages: Sequence[Sequence[str]] = (["First."], ["Application"])
+) -> bytes:
+    """Pages with these lines, the last of which has the fields."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(write_pdf([column(texts) for texts in pages])))
+    widgets = ArrayObject()
+    for field in fields:
+        box = ArrayObject(map(NumberObject, (72, 500, 300, 520)))
+        widget = DictionaryObject({NameObject("/Subtype"): NameObject("/Widget"), NameObject("/Rect"): box})
+        for key, value in field.items():
+            if isinstance(value, tuple):  # the states of a box to be ticked, all of which look like nothing
+                states = {NameObject(state): writer._add_object(StreamObject()) for state in value}
+                widget[NameObject(key)] = DictionaryObject({NameObject("/N"): DictionaryObject(states)})
+            elif isinstance(value, int):
+                widget[NameObject(key)] = NumberObject(value)
+            else:
+                widget[NameObject(key)] = NameObject(value) if value.startswith("/") else TextStringObject(value)
+        widgets.append(writer._add_object(widget))
+    writer.pages[-1][NameObject("/Annots")] = widgets
+    writer.root_object[NameObject("/AcroForm")] = DictionaryObject({NameObject("/Fields"): widgets})
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def test_what_is_filled_in_on_a_form_follows_its_page() -> None:
+    data = form(
+        {"/FT": "/Tx", "/T": "form[0].#page[1].Tenant[0]", "/V": "Ann\r\nFarrow"},
+        {"/FT": "/Tx", "/T": "f7", "/TU": "Date of birth", "/V": "3 May 1980 \N{GRINNING FACE}"},
+        {"/FT": "/Tx", "/T": "f7", "/TU": "Date of birth", "/V": "3 May 1980 \N{GRINNING FACE}"},
+        {"/FT": "/Tx", "/T": "empty", "/V": ""},
+        {"/FT": "/Tx", "/T": "secret", "/V": "hunter2", "/Ff": 1 << 13},
+        {"/FT": "/Tx", "/T": "hidden", "/V": "x", "/F": 2},
+        {"/FT": "/Ch", "/T": "canton", "/V": "Bern", "/Ff": 1 << 17},
+        {"/FT": "/Btn", "/T": "pets", "/V": "/On", "/AS": "/On", "/AP": ("/On", "/Off")},
+        {"/FT": "/Btn", "/T": "piano", "/V": "/Off", "/AS": "/Off", "/AP": ("/On", "/Off")},
+        {"/FT": "/Btn", "/T": "floor", "/V": "/Second", "/AS": "/Second", "/Ff": 1 << 15, "/AP": ("/Second", "/Off")},
+        {"/FT": "/Btn", "/T": "print", "/Ff": 1 << 16},
+    )
+    extraction = extract("a.pdf", data)[1]
+    assert extraction.text == (
+        "First.\n\nApplication\n\nform Tenant: Ann Farrow\nDate of birth: 3 May 1980 \N{GRINNING FACE}\n"
+        "canton: Bern\npets: yes\nfloor: Second"
+    )
+    assert extraction.marks == (Mark("page", 0, "1"), Mark("page", 8, "2"))
+    assert extraction.remarks == ()
+
+
+@pytest.mark.usefixtures("_without_recognition")
+def test_a_scanned_form_that_was_filled_in_holds_its_values() -> None:
+    extraction = extract("a.pdf", form({"/FT": "/Tx", "/T": "Tenant", "/V": "Ann"}, pages=[[], []]))[1]
+    assert extraction.text == "Tenant: Ann"
+    assert [mark.value for mark in extraction.marks] == ["2"]
+    assert extraction.remarks == ("pages 1–2 have no text layer",)
+    with pytest.raises(ExtractionError, match="no text layer"):
+        extract("a.pdf", form({"/FT": "/Tx", "/T": "Tenant", "/V": ""}, pages=[[]]))

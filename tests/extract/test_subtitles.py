@@ -57,6 +57,9 @@ def test_speakers_are_named_and_lines_that_roll_up_are_not_repeated() -> None:
     extraction = extract("a.vtt", VTT.encode())[1]
     assert extraction.text == "Bob: Tom & I\nTom & I\nrolling on\nand on"
     assert [mark.value for mark in extraction.marks if mark.kind == "heading"] == ["00:00:01", "00:00:02", "01:00:03"]
+    last = extraction.text.index("and on")
+    line = VTT.split("\n").index("and on") + 1
+    assert [mark.value for mark in extraction.marks if mark.kind == "line" and mark.start == last] == [str(line)]
 
 
 def test_a_file_without_cues_says_so() -> None:

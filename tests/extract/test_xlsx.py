@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
+import zipfile
 from datetime import datetime
 
 import pytest
+import xlsxwriter
 from office_files import old_workbook, workbook
 from packing import edited
 
@@ -43,6 +46,27 @@ def test_rows_name_their_columns_and_values_look_as_in_the_sheet() -> None:
     }
 
 
+def test_an_empty_row_separates_two_tables() -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target, {"in_memory": True}) as made:
+        sheet = made.add_worksheet("Costs")
+        for number, row in enumerate((["Name", "Paid"], ["Ann", 5], [], ["Out"], ["Shop", "Cost"], ["Mill", 7])):
+            sheet.write_row(number, 0, row)
+    text = extract("a.xlsx", target.getvalue())[1].text
+    assert text == "Name | Paid\n- Name: Ann; Paid: 5\nOut\nShop | Cost\n- Shop: Mill; Cost: 7"
+
+
+def test_what_xml_cannot_hold_is_not_shown_escaped() -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target, {"in_memory": True}) as made:
+        sheet = made.add_worksheet("Addresses")
+        sheet.write_string(0, 0, "12 Elm\r\nTown")
+        sheet.write_formula(1, 0, "=A1", None, "12 Elm_x000D_\nTown")
+        sheet.write_string(2, 0, "a_x000D_b")
+    assert "_x000D_" in zipfile.ZipFile(target).read("xl/sharedStrings.xml").decode()
+    assert extract("a.xlsx", target.getvalue())[1].text == "12 Elm Town\n12 Elm Town\na_x000D_b"
+
+
 def test_cells_without_a_place_follow_the_one_before() -> None:
     def without_places(name: str, content: bytes) -> bytes:
         return content.replace(b' r="B4"', b"") if name == "xl/worksheets/sheet1.xml" else content
@@ -57,7 +81,10 @@ def test_cells_without_a_place_follow_the_one_before() -> None:
         ('0.00 "days"', "number"),
         ("[Red]0.00", "number"),
         ("[$-409]d mmm yyyy", "date"),
-        ("hh:mm", "date"),
+        ("mmm yy hh:mm", "date"),
+        ("mmm", "date"),
+        ("hh:mm", "time"),
+        ("[$-409]h:mm:ss AM/PM", "time"),
         ("[h]:mm", "duration"),
         ("0%", "percent"),
         ('"' * 10_000, "number"),
@@ -73,6 +100,14 @@ def test_day_numbers_become_dates_and_times() -> None:
     assert as_date(0.5) == "12:00"
     assert as_date(0.0, datetime(1904, 1, 1)) == "00:00"
     assert as_date(1.000011574) == "1899-12-31 00:00:01"
+
+
+@pytest.mark.parametrize("code", ["h:mm", "h:mm AM/PM", 20])
+def test_a_time_of_day_has_no_date(code: str | int) -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target, {"in_memory": True}) as made:
+        made.add_worksheet("Hours").write_row(0, 0, [0.375, 1.0, 1.5], made.add_format({"num_format": code}))
+    assert extract("a.xlsx", target.getvalue())[1].text == "- 09:00 | 00:00 | 12:00"
 
 
 def test_dates_that_are_none_are_left_as_they_are() -> None:

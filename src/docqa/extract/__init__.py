@@ -15,6 +15,8 @@ from docqa.extract.decoding import clean
 from docqa.extract.formats import PLAIN_TEXT, Format, format_of
 from docqa.records import Extraction
 
+NO_TEXT = "no text in it"
+
 _SNIFFED_BYTES = 8192
 _WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 LE begins as UTF-16 LE
 
@@ -40,7 +42,7 @@ def extract(name: str, data: bytes) -> tuple[str, Extraction]:
     known = format_of(name) or _sniff(name, data)
     extraction = _run(known, name, data)
     if not extraction.text.strip():
-        raise ExtractionError("no text in it")
+        raise ExtractionError(NO_TEXT)
     return known.media_type, extraction
 
 
@@ -93,3 +95,5 @@ def _check(extraction: object) -> None:
     bounds = [0, *(mark.start for mark in extraction.marks), len(extraction.text)]
     if any(low > high for low, high in pairwise(bounds)) or not all(mark.value for mark in extraction.marks):
         raise ExtractionError("its extractor returned marks out of order or without a value")
+    if not all(str(mark.value).isdecimal() for mark in extraction.marks if mark.kind in ("page", "line")):
+        raise ExtractionError("its extractor returned a page or a line that is no number")

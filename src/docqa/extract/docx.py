@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import docx
+from docx.opc.part import PartFactory
 from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
+from docx.package import Package
+from docx.parts.document import DocumentPart
 
 from docqa.errors import ExtractionError
 from docqa.extract.draft import Draft
 from docqa.extract.package import open_package
+from docqa.extract.word import heading_level, write_headers
 from docqa.records import Extraction
 
 _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of old .doc files and of encrypted ones
@@ -28,6 +31,8 @@ _TEXT, _TEXT_BOX, _VALUE, _ID = qn("w:t"), qn("w:txbxContent"), qn("w:val"), qn(
 _DELETED = frozenset((qn("w:del"), qn("w:moveFrom")))
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _NOTE_KINDS = {qn("w:footnoteReference"): "footnote", qn("w:endnoteReference"): "endnote"}
+_HEADER_KINDS = {qn("w:headerReference"): "Header", qn("w:footerReference"): "Footer"}
+_RELATION = qn("r:id")
 _CHARACTERS = {
     qn("w:tab"): "\t",
     qn("w:br"): "\n",
@@ -35,9 +40,11 @@ _CHARACTERS = {
     qn("w:noBreakHyphen"): "\N{NON-BREAKING HYPHEN}",
 }
 
-_HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
 _LIST_STYLE = re.compile(r"list (bullet|number)", re.IGNORECASE)
 _MAX_STYLE_DEPTH = 20
+
+# To python-docx, what may hold macros is no Word document; apart from them it is one like any other.
+PartFactory.part_type_for["application/vnd.ms-word.document.macroEnabled.main+xml"] = DocumentPart
 
 
 def extract(data: bytes) -> Extraction:
@@ -49,9 +56,14 @@ def extract(data: bytes) -> Extraction:
         raise ExtractionError("encrypted, or in the old .doc format; save it as .docx without a password")
     with open_package(data) as package:
         package.vouch()
-    document = docx.Document(io.BytesIO(data))
-    writer = _Writer(_Styles(document), _notes(document))
+    main = Package.open(io.BytesIO(data)).main_document_part
+    if not isinstance(main, DocumentPart):
+        raise ExtractionError("not a Word document")
+    document = main.document
+    styles = _Styles(document)
+    writer = _Writer(styles, _notes(document))
     writer.write(document.element.body)
+    write_headers(writer.draft, _headers(document, styles))
     return writer.draft.finish()
 
 
@@ -63,7 +75,7 @@ class _Styles:
         self.lists: set[str] = set()
         for style in document.styles:
             lineage = list(_lineage(style))
-            level = next(filter(None, (_heading_level(ancestor.name or "") for ancestor in lineage)), None)
+            level = next(filter(None, (heading_level(ancestor.name or "") for ancestor in lineage)), None)
             if level is not None:
                 self.heading_levels[style.style_id] = level
             elif any(_LIST_STYLE.match(ancestor.name or "") for ancestor in lineage):
@@ -79,13 +91,6 @@ def _lineage(style: Any) -> Iterator[Any]:
         style = getattr(style, "base_style", None)
 
 
-def _heading_level(style_name: str) -> int | None:
-    if style_name.lower() == "title":
-        return 1
-    match = _HEADING_STYLE.fullmatch(style_name)
-    return int(match[1]) + 1 if match else None
-
-
 def _notes(document: Any) -> dict[tuple[str, str], Any]:
     """Map a note's kind and id to its XML element."""
     notes = {}
@@ -95,6 +100,16 @@ def _notes(document: Any) -> dict[tuple[str, str], Any]:
             for note in parse_xml(relation.target_part.blob):
                 notes[kind, note.get(_ID, "")] = note
     return notes
+
+
+def _headers(document: Any, styles: _Styles) -> Iterator[tuple[str, str]]:
+    """Yield the kind and text of the headers and footers, section by section."""
+    for reference in document.element.body.iter(*_HEADER_KINDS):
+        relation = document.part.rels.get(reference.get(_RELATION, ""))
+        if relation is not None and not relation.is_external:
+            writer = _Writer(styles, {})
+            writer.write(parse_xml(relation.target_part.blob))
+            yield _HEADER_KINDS[reference.tag], writer.draft.finish().text
 
 
 class _Writer:
@@ -135,8 +150,8 @@ class _Writer:
         for element in _visible(paragraph):
             kind = _NOTE_KINDS.get(element.tag)
             note = self._notes.get((kind, element.get(_ID, ""))) if kind else None
-            if note is not None:
-                self.draft.block(f"{kind}: {_flat_text(note)}".capitalize())
+            if kind and note is not None:
+                self.draft.block(f"{kind.capitalize()}: {_flat_text(note)}")
                 self._in_list = False
             elif element.tag == _TEXT_BOX:
                 self.write(element)
@@ -149,6 +164,8 @@ class _Writer:
             if any(cells):
                 self.draft.block(" | ".join(cells), tight=begun)
                 begun = True
+        for paragraph in _children(table, _PARAGRAPH):
+            self._asides(paragraph)
 
 
 def _blocks(container: Any) -> Iterator[Any]:
@@ -161,7 +178,10 @@ def _blocks(container: Any) -> Iterator[Any]:
 
 
 def _children(container: Any, tag: str) -> Iterator[Any]:
-    """Yield the nearest descendants of that tag: rows and cells can stand in content controls, too."""
+    """Yield the nearest descendants of that tag: rows and cells can stand in content controls, too.
+
+    So the paragraphs of a cell are those of tables inside it as well, but not those of text boxes.
+    """
     for child in container:
         if child.tag == tag:
             yield child
@@ -188,8 +208,8 @@ def _pieces(paragraph: Any) -> Iterator[str]:
 
 
 def _flat_text(container: Any) -> str:
-    """Join all text of a cell or note on one line."""
-    paragraphs = ("".join(_pieces(paragraph)) for paragraph in container.iter(_PARAGRAPH))
+    """Join all text of a cell or note on one line, without what hangs on its paragraphs."""
+    paragraphs = ("".join(_pieces(paragraph)) for paragraph in _children(container, _PARAGRAPH))
     return " ".join(" ".join(paragraphs).split())
 
 

@@ -50,7 +50,7 @@ class Draft:
 
     def under(self, title: str, level: int) -> None:
         """Put what follows under a heading that the text itself does not show."""
-        self._headings = [heading for heading in self._headings if heading[0] < level] + [(level, title)]
+        self._headings = [heading for heading in self._headings if heading[0] < level] + [(level, clean(title))]
         self.mark("heading", self._heading_path())
 
     def mark(self, kind: MarkKind, value: str) -> None:

@@ -17,16 +17,19 @@ from docqa.errors import ExtractionError
 from docqa.extract import html
 from docqa.extract.decoding import decode
 from docqa.extract.draft import Draft
+from docqa.extract.formats import is_picture, may_hold_text
 from docqa.records import Extraction
 
 _SHOWN_HEADERS = ("Subject", "From", "To", "Date")
 _MAX_DEPTH = 3
 _BODIES = ("text/plain", "text/html")
-_UNREAD = ("image", "audio", "video")
 _NAMES = {
     "text/html": "page.html",
     "text/markdown": "text.md",
     "application/pdf": "document.pdf",
+    "application/rtf": "document.rtf",
+    "text/rtf": "document.rtf",
+    **{f"image/{kind}": f"picture.{kind}" for kind in ("png", "jpeg", "tiff", "webp", "bmp")},
     "message/rfc822": "message.eml",
 }
 
@@ -86,19 +89,21 @@ def _body(part: Message) -> Extraction:
 
 
 def _attachment(draft: Draft, part: Message, depth: int) -> None:
-    name = _decoded(part.get_filename() or "")
-    if formats.media_type_of(name) is None:
-        name = name or _NAMES.get(part.get_content_type(), "attachment.txt")
-    if part.get_content_maintype() in _UNREAD:
+    telling_name = _NAMES.get(part.get_content_type())
+    name = _decoded(part.get_filename() or "") or telling_name or "attachment.txt"
+    # A suffix that says nothing, as in `Invoice 3.2024`, leaves the word to the type.
+    read_as = name if formats.media_type_of(name) else telling_name or name
+    if not may_hold_text(read_as, part.get_content_type()):
         return
     try:
-        inner = _inner_message(part, name)
+        inner = _inner_message(part, read_as)
         if inner is None:
-            content = formats.extract(name, _bytes(part))[1]
+            content = formats.extract(read_as, _bytes(part))[1]
         elif depth == _MAX_DEPTH:
             raise ExtractionError("nested too deeply")
     except ExtractionError as error:
-        draft.remark(f"attachment {name}: {error}")
+        if not (is_picture(read_as) and str(error) == formats.NO_TEXT):  # as in logos and photographs
+            draft.remark(f"attachment {name}: {error}")
         return
     draft.under(name, level=2 * depth + 1)
     if inner is None:

@@ -68,13 +68,20 @@ class Format:
 
 
 def _own(
-    name: str, media_type: str, suffixes: str, module: str, *, needs: str | None = None, extra: str | None = None
+    name: str,
+    media_type: str,
+    suffixes: str,
+    module: str,
+    function: str = "extract",
+    *,
+    needs: str | None = None,
+    extra: str | None = None,
 ) -> Format:
     return Format(
         name,
         media_type,
         tuple(suffixes.split()),
-        f"docqa.extract.{module}:extract",
+        f"docqa.extract.{module}:{function}",
         needs=needs,
         extra=extra,
         named=module == "gz",
@@ -103,6 +110,7 @@ FORMATS = (
     _own("web page", "text/html", ".html .htm .xhtml", "html"),
     _own("PDF", "application/pdf", ".pdf", "pdf"),
     _own("Word document", f"{_OPEN_XML}.wordprocessingml.document", ".docx .docm", "docx"),
+    _own("RTF document", "application/rtf", ".rtf", "rtf"),
     _own("PowerPoint presentation", f"{_OPEN_XML}.presentationml.presentation", ".pptx .pptm .ppsx", "pptx"),
     _own("Excel workbook", f"{_OPEN_XML}.spreadsheetml.sheet", ".xlsx .xlsm", "xlsx"),
     _own("old Excel workbook", "application/vnd.ms-excel", ".xls", "xls", needs="python_calamine", extra="office"),
@@ -117,7 +125,7 @@ FORMATS = (
     _own("table of values", "text/csv", ".csv .tsv", "delimited"),
     _own("JSON file", "application/json", ".json", "keyed"),
     _own("YAML file", "application/yaml", ".yaml .yml", "keyed"),
-    _own("TOML file", "application/toml", ".toml", "keyed"),
+    _own("TOML file", "application/toml", ".toml", "keyed", "extract_toml"),
     _own("subtitles file", "text/vtt", ".srt .vtt", "subtitles"),
     _own("zip archive", "application/zip", ".zip", "archive"),
     _own("gzip file", "application/gzip", ".gz", "gz"),
@@ -199,6 +207,18 @@ def reads_alike(path: str, other: str) -> bool:
 def reads_pictures() -> bool:
     """Whether text in pictures can be recognised."""
     return all(importlib.util.find_spec(module) is not None for module in ("rapidocr", "onnxruntime"))
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is a picture that text can be recognised in."""
+    known = format_of(name)
+    return known is not None and known.media_type.startswith("image/")
+
+
+def may_hold_text(name: str, media_type: str) -> bool:
+    """Whether an attachment of this name and type is worth a look here; sounds and films are not."""
+    kind = media_type.partition("/")[0]
+    return is_picture(name) and reads_pictures() if kind == "image" else kind not in ("audio", "video")
 
 
 @cache

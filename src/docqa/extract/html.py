@@ -17,6 +17,12 @@ from docqa.records import Extraction
 _DECLARATION = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _DECLARATION_BYTES = 2048
 
+_IS_XML = re.compile(r"""<\?xml\s|\sxmlns\s*=\s*["']http://www\.w3\.org/1999/xhtml""")
+# Any element can close itself in XML, but to a parser of HTML `<title/>` begins what never ends.
+_CLOSES_ITSELF = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-zA-Z][\w:.-]*)((?:\s[^<>]*)?)/>"
+)
+
 
 def _tags(names: str) -> frozenset[str]:
     return frozenset(names.split())
@@ -50,7 +56,10 @@ def extract(data: bytes, *, titled: bool = True) -> Extraction:
     Not so unless `titled`: the pages of a book all have the book's title.
     """
     declared = _DECLARATION.search(data[:_DECLARATION_BYTES])
-    return extract_markup(decode(data, declared[1].decode("ascii", "replace") if declared else None), titled=titled)
+    markup = decode(data, declared[1].decode("ascii", "replace") if declared else None)
+    if _IS_XML.search(markup, 0, _DECLARATION_BYTES):
+        markup = _CLOSES_ITSELF.sub(r"<\1\2></\1>", markup)
+    return extract_markup(markup, titled=titled)
 
 
 def extract_markup(markup: str, *, titled: bool = True) -> Extraction:

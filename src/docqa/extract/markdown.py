@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline.backticks import backtick
 from markdown_it.token import Token
 
 from docqa.extract import html
@@ -40,7 +42,20 @@ def write(draft: Draft, text: str, first_line: int | None) -> None:
 @cache
 def _parser() -> MarkdownIt:
     # What is nested more deeply than this is lost; the preset's 20 would cut lists off at ten levels.
-    return MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
+    parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
+    parser.inline.ruler.at("backticks", _code_span)
+    return parser
+
+
+def _code_span(state: StateInline, silent: bool) -> bool:
+    """Parse a code span and leave the line ends in it, though it says spaces: they tell the lines of what follows."""
+    start, count = state.pos, len(state.tokens)
+    is_parsed = backtick(state, silent)
+    if len(state.tokens) > count and (token := state.tokens[-1]).type == "code_inline":
+        content = state.src[start + len(token.markup) : state.pos - len(token.markup)]
+        if "\n" in content:
+            token.content = content
+    return is_parsed
 
 
 class _Writer:

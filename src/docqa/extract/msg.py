@@ -15,10 +15,10 @@ from docqa import extract as formats
 from docqa.errors import ExtractionError
 from docqa.extract import html
 from docqa.extract.draft import Draft
+from docqa.extract.formats import is_picture, may_hold_text
 from docqa.extract.nesting import opened
 from docqa.records import Extraction
 
-_UNREAD = ("image", "audio", "video")
 # Where an attachment holds a message instead of bytes, and where a message has its properties (MS-OXMSG 2.2, 2.4).
 _INNER_MESSAGE = "__substg1.0_3701000D"
 _PROPERTIES = "__properties_version1.0"
@@ -42,7 +42,8 @@ def _write(draft: Draft, storage: Storage, *, depth: int = 0, untitled: str = ""
     with opened() as allowance:
         message = Message(storage)
         headers = {name: " ".join(value.split()) for name, value in _headers(message)}
-        draft.under(headers["Subject"] or untitled, level=depth)
+        if title := headers["Subject"] or untitled:
+            draft.under(title, level=depth)
         draft.block("\n".join(f"{name}: {value}" for name, value in headers.items() if value))
         body = message.body or ""
         draft.embed(Extraction(body) if body.strip() else html.extract_markup(message.html_body or ""))
@@ -77,7 +78,7 @@ def _attach(draft: Draft, attachment: Attachment, message: Storage | None, depth
     properties = attachment.properties
     short, shown = (properties.str_prop_value(each) for each in (PID_ATTACH_FILENAME, PID_DISPLAY_NAME))
     name = " ".join((attachment.file_name or short or shown or "attachment.txt").split())
-    if (attachment.mime_type or "").split("/")[0] in _UNREAD:
+    if not may_hold_text(name, attachment.mime_type or ""):
         return
     try:
         if message is not None:
@@ -87,7 +88,8 @@ def _attach(draft: Draft, attachment: Attachment, message: Storage | None, depth
             raise ExtractionError("an object inside the message is not read")
         content = formats.extract(name, attachment.file_bytes)[1]
     except ExtractionError as error:
-        draft.remark(f"attachment {name}: {error}")
+        if not (is_picture(name) and str(error) == formats.NO_TEXT):  # as in logos and photographs
+            draft.remark(f"attachment {name}: {error}")
         return
     draft.under(name, level=depth + 1)
     draft.embed(content)

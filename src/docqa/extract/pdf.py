@@ -7,10 +7,14 @@ PDFium is not thread-safe: extract in processes, not in threads.
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -23,9 +27,13 @@ from docqa.extract.draft import NO_TEXT_LAYER, Draft
 from docqa.extract.formats import reads_pictures
 from docqa.records import Extraction
 
+# It warns of forms by XFA, which it cannot fill in, but whose values are read all the same.
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)
+
 _HYPHEN_AT_LINE_END = "\x02"  # what PDFium puts where it takes a line break inside a word back
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\N{SOFT HYPHEN}]+")
 _ITEM = re.compile(r"([•◦▪‣·*–—-]|\(?(\d{1,3}|[a-zA-Z])[.)])\s")
+_SYMBOL_BULLET = re.compile("^[\uf020-\uf0ff](?=\\s)", re.MULTILINE)  # as word processors draw bullets, by symbol fonts
 _SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
 _NO_SPACES_BETWEEN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
@@ -34,6 +42,10 @@ _LOOSE_LEADING = 1.7  # times the type size
 _OTHER_SIZE = 0.15  # relative difference of type sizes
 _INDENT = 0.8  # times the type size
 _SPACE_WIDTH = 0.2  # times the type size, on the narrow side
+_SAMPLED = 8  # characters of a line, of which the median tells its type size
+
+_PASSWORD_FLAG = 1 << 13  # of a text field (ISO 32000-1, table 228)
+_INDEX = re.compile(r"\[\d+\]")
 
 _POINTS_PER_INCH = 72
 _RESOLUTION = 200  # dots per inch: type of eight points is still 22 dots high
@@ -43,15 +55,17 @@ _MAX_SIDE = 5_000  # dots, for a page as large as a poster
 def extract(data: bytes) -> Extraction:
     """Return the text of all pages; on those without a text layer it is recognised, or they are remarked on.
 
-    Raises `ExtractionError` if the file is encrypted, damaged, or has no text layer and nothing to recognise it by.
+    What is filled in on a form follows the text of its page. Raises `ExtractionError` if the file is encrypted,
+    damaged, or has no text layer and nothing to recognise it by.
     """
     draft = Draft()
-    number, silent = 0, []
-    for number, text in enumerate(_pages(data), start=1):
+    number, silent, has_fields = 0, [], False
+    for number, (text, fields) in enumerate(_pages(data), start=1):
         draft.mark("page", str(number))
         if draft.block(text) is None:
             silent.append(number)
-    if len(silent) == number and not reads_pictures():
+        has_fields = draft.block(fields) is not None or has_fields
+    if len(silent) == number and not has_fields and not reads_pictures():
         raise ExtractionError(f"{NO_TEXT_LAYER}: install docqa[ocr]")
     if silent:
         noun, verb = ("page", "has") if len(silent) == 1 else ("pages", "have")
@@ -60,7 +74,8 @@ def extract(data: bytes) -> Extraction:
     return draft.finish()
 
 
-def _pages(data: bytes) -> Iterator[str]:
+def _pages(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield each page's text, and the names and values of the form fields that are filled in there."""
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
@@ -69,11 +84,13 @@ def _pages(data: bytes) -> Iterator[str]:
         yield from _pages_by_pypdf(data, error)
         return
     with document:
+        with suppress(pdfium.PdfiumError):  # a form that is damaged does not take the pages along
+            document.init_forms()
         for index in range(len(document)):
-            yield _page_text(document, index)
+            yield _page(document, index)
 
 
-def _pages_by_pypdf(data: bytes, error: Exception) -> Iterator[str]:
+def _pages_by_pypdf(data: bytes, error: Exception) -> Iterator[tuple[str, str]]:
     """Try the more lenient parser, if it happens to be installed, on what PDFium does not open."""
     try:
         import pypdf
@@ -83,21 +100,23 @@ def _pages_by_pypdf(data: bytes, error: Exception) -> Iterator[str]:
     if not pages:
         raise ExtractionError("damaged PDF") from error
     for page in pages:
-        yield page.extract_text()
+        yield page.extract_text(), ""
 
 
-def _page_text(document: Any, index: int) -> str:
+def _page(document: Any, index: int) -> tuple[str, str]:
     try:
         page = document[index]
     except pdfium.PdfiumError:
-        return ""  # a damaged page does not take the others along; it is remarked on as one without text
+        return "", ""  # a damaged page does not take the others along; it is remarked on as one without text
     try:
         text_page = page.get_textpage()
         try:
             text = join_lines(_lines(text_page))
         finally:
             text_page.close()
-        return text if text.strip() or not reads_pictures() else _recognised(page)
+        if not text.strip() and reads_pictures():
+            text = _recognised(page)
+        return text, "\n".join(_fields(page)) if document.formenv else ""
     finally:
         page.close()
 
@@ -109,7 +128,57 @@ def _recognised(page: Any) -> str:
     if next(iter(page.get_objects(max_depth=1)), None) is None:
         return ""
     scale = min(_RESOLUTION / _POINTS_PER_INCH, _MAX_SIDE / max(page.get_size()))
-    return recognised(page.render(scale=scale).to_pil())
+    return recognised(page.render(scale=scale, may_draw_forms=False).to_pil())
+
+
+def _fields(page: Any) -> Iterator[str]:
+    """Yield what is filled in on a page's form, a field once, whose widgets may be several."""
+    seen = set()
+    for number in range(pdfium_c.FPDFPage_GetAnnotCount(page)):
+        widget = pdfium_c.FPDFPage_GetAnnot(page, number)
+        if not widget:
+            continue
+        try:
+            field = _field(page.formenv, widget)
+        finally:
+            pdfium_c.FPDFPage_CloseAnnot(widget)
+        if field is not None and field not in seen:
+            seen.add(field)
+            yield field
+
+
+def _field(form: Any, widget: Any) -> str | None:
+    """Return a field as its name and value; None if it is empty, or not for everybody to read."""
+    if pdfium_c.FPDFAnnot_GetFlags(widget) & pdfium_c.FPDF_ANNOT_FLAG_HIDDEN:
+        return None
+    match pdfium_c.FPDFAnnot_GetFormFieldType(form, widget):
+        case pdfium_c.FPDF_FORMFIELD_TEXTFIELD:
+            is_password = pdfium_c.FPDFAnnot_GetFormFieldFlags(form, widget) & _PASSWORD_FLAG
+            value = "" if is_password else _string(pdfium_c.FPDFAnnot_GetFormFieldValue, form, widget)
+        case pdfium_c.FPDF_FORMFIELD_COMBOBOX | pdfium_c.FPDF_FORMFIELD_LISTBOX:
+            value = _string(pdfium_c.FPDFAnnot_GetFormFieldValue, form, widget)
+        case pdfium_c.FPDF_FORMFIELD_CHECKBOX if pdfium_c.FPDFAnnot_IsChecked(form, widget):
+            value = "yes"
+        case pdfium_c.FPDF_FORMFIELD_RADIOBUTTON if pdfium_c.FPDFAnnot_IsChecked(form, widget):
+            value = _string(pdfium_c.FPDFAnnot_GetFormFieldExportValue, form, widget)
+        case _:
+            value = ""
+    return ": ".join(filter(None, (_name(form, widget), value))) if value else None
+
+
+def _name(form: Any, widget: Any) -> str:
+    """Return what a person calls the field, else its path in the form, such as `form[0].#page[1].Tenant[0]`."""
+    if label := _string(pdfium_c.FPDFAnnot_GetFormFieldAlternateName, form, widget):
+        return label
+    parts = _string(pdfium_c.FPDFAnnot_GetFormFieldName, form, widget).split(".")
+    return " ".join(_INDEX.sub("", part) for part in parts if not part.startswith("#"))
+
+
+def _string(get: Callable[..., int], form: Any, widget: Any) -> str:
+    """Return one of a widget's strings, on one line."""
+    buffer = ctypes.create_string_buffer(get(form, widget, None, 0))
+    get(form, widget, ctypes.cast(buffer, ctypes.POINTER(pdfium_c.FPDF_WCHAR)), len(buffer))
+    return " ".join(_CONTROLS.sub(" ", buffer.raw.decode("utf-16-le", "replace")).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +201,28 @@ class PageLine:
 def _lines(text_page: Any) -> list[PageLine]:
     # Character by character: PDFium's own text skips characters now and then, and then indices do not match.
     codes = [pdfium_c.FPDFText_GetUnicode(text_page, i) for i in range(text_page.count_chars())]
-    text = "".join(map(chr, codes))
+    text = _SYMBOL_BULLET.sub("•", "".join(map(chr, codes)))
     spans = (match.span() for match in re.finditer(r"[^\r\n]+", text))
     trimmed = (_trim(text, start, end) for start, end in spans)
-    return [_measure(text_page, text, start, end) for start, end in trimmed if start < end]
+    box = partial(_box, text_page, text_page.page.get_rotation(), text_page.page.get_width())
+    return [_measure(box, text, start, end) for start, end in trimmed if start < end]
+
+
+def _box(text_page: Any, rotation: int, width: float, index: int) -> tuple[float, float, float, float]:
+    """Return a character's left, bottom, right and top on the page as it is shown, which is `width` points wide.
+
+    PDFium measures before a page is turned clockwise by its `rotation`, and orders lines as they are after it.
+    """
+    left, bottom, right, top = text_page.get_charbox(index, loose=True)
+    match rotation:
+        case 90:
+            return bottom, -right, top, -left
+        case 180:
+            return width - right, -top, width - left, -bottom
+        case 270:
+            return width - top, left, width - bottom, right
+        case _:
+            return left, bottom, right, top
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -146,12 +233,14 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _measure(text_page: Any, text: str, start: int, end: int) -> PageLine:
-    left, first_bottom, _, first_top = text_page.get_charbox(start, loose=True)
-    _, last_bottom, right, _ = text_page.get_charbox(end - 1, loose=True)
+def _measure(box: Callable[[int], tuple[float, float, float, float]], text: str, start: int, end: int) -> PageLine:
+    left, first_bottom, _, _ = box(start)
+    _, last_bottom, right, _ = box(end - 1)
     word_end = next((i for i in range(start, end) if text[i].isspace()), end)
-    word_right = text_page.get_charbox(word_end - 1, loose=True)[2]
-    size = max(first_top - first_bottom, 1.0)
+    word_right = box(word_end - 1)[2]
+    # A bullet or a word in bold at the beginning, often of another font, does not tell the size of the line.
+    sample = [i for i in range(start, end, max(1, (end - start) // _SAMPLED)) if text[i].isalnum()] or [start]
+    size = max(median(top - bottom for _, bottom, _, top in map(box, sample)), 1.0)
     # The halves of surrogate pairs come as two characters.
     content = text[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return PageLine(_tidy(content), left, right, first_bottom, last_bottom, size, word_right - left)

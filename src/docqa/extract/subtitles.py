@@ -28,9 +28,10 @@ def extract(data: bytes) -> Extraction:
     for line, time, text in _cues(decode(data).split("\n")):
         draft.mark("heading", time)
         # Captions that roll up repeat the line before.
-        fresh = "\n".join(part for part in text.split("\n") if part != said)
-        if draft.block(fresh, tight=begun, line=line) is not None:
-            begun, said = True, fresh.rpartition("\n")[2]
+        fresh = [(number, part) for number, part in enumerate(text.split("\n"), start=line) if part and part != said]
+        for number, part in fresh:
+            draft.block(part, tight=begun, line=number)
+            begun, said = True, part
     if not begun:
         raise ExtractionError("not a subtitles file, or one without text")
     return draft.finish()

@@ -17,14 +17,16 @@ class TableWriter:
     """Appends rows to a draft; the first row that looks like names of columns is taken for them.
 
     A row is a list item, so that passages are cut between rows. Rows of a single cell above the names of the
-    columns are titles, and so is one after an empty row: it begins another table.
+    columns are titles, and so is one after an empty row: it begins another table, or another part of the same one
+    if a row that fills the same columns follows. Names after an empty row begin another table, too, where columns
+    have had no names so far: they stand below the particulars of an account, for instance.
     """
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._labels: dict[int, str] | None = None
+        self._labels: dict[int, str] = {}
         self._begun = False
-        self._after_gap = True
+        self._below_title = self._after_gap = True
 
     def write(self, cells: Mapping[int, str], *, line: int | None = None, number: int | None = None) -> None:
         """Append a row from its cells by column, from 0.
@@ -37,15 +39,23 @@ class TableWriter:
             return
         if number is not None:
             self._draft.mark("cell", f"{_letters(min(row))}{number}")
-        if len(row) == 1 and (self._labels is None or self._after_gap):
-            self._labels = None
-            self._line(" | ".join(row.values()), line)
-        elif self._labels is None:
-            self._labels = _labels(row)
-            self._line(" | ".join(row.values()) if self._labels else self._item(row), line)
+        if len(row) == 1 and (self._below_title or self._after_gap):
+            self._below_title = True
+            self._line("".join(row.values()), line)
         else:
-            self._line(self._item(row), line)
+            self._line(" | ".join(row.values()) if self._take_labels(row) else self._item(row), line)
+            self._below_title = False
         self._after_gap = False
+
+    def _take_labels(self, row: Mapping[int, str]) -> bool:
+        """Whether a row names the columns; if so they have these names from now on."""
+        has_unnamed = not row.keys() <= self._labels.keys()
+        if (self._below_title or (self._after_gap and has_unnamed)) and (labels := _labels(row)):
+            self._labels = labels
+            return True
+        if self._below_title and row.keys() != self._labels.keys():
+            self._labels = {}
+        return False
 
     def _item(self, row: Mapping[int, str]) -> str:
         if not self._labels:

@@ -18,17 +18,20 @@ from docqa.extract.package import Package, local_name, open_package
 from docqa.extract.table import TableWriter
 from docqa.records import Extraction
 
-NumberKind = Literal["number", "date", "duration", "percent"]
+NumberKind = Literal["number", "date", "time", "duration", "percent"]
 
 _KINDS_OF_BUILT_IN: dict[int, NumberKind] = {
     **dict.fromkeys((9, 10), "percent"),
-    **dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)), "date"),
+    **dict.fromkeys((*range(14, 18), 22, *range(27, 37), *range(50, 59)), "date"),
+    **dict.fromkeys((*range(18, 22), 45, 47), "time"),
     46: "duration",
 }
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
+_TIME_LETTERS = re.compile(r"[^yd]*[hs][^yd]*", re.IGNORECASE)  # where m stands for minutes
 _EPOCH, _EPOCH_OF_OLD_MACS = datetime(1899, 12, 30), datetime(1904, 1, 1)
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")  # what XML cannot hold, carriage returns most often
 _REFERENCE = re.compile(r"([A-Z]{1,3})\d+")
 _MAX_EXACT_DIGITS = 15
 _MAX_CODE_CHARACTERS = 255
@@ -47,7 +50,10 @@ def extract(data: bytes) -> Extraction:
             table = TableWriter(draft)
             number = 0
             for row in package.elements(part, "{*}row"):
-                number = int(row.get("r", number + 1))
+                following = number + 1
+                number = int(row.get("r", following))
+                if number > following:  # empty rows are left out of the file
+                    table.write({})
                 table.write(cells.of_row(row), number=number)
     return draft.finish()
 
@@ -60,7 +66,11 @@ def _shared_texts(package: Package, main: str) -> list[str]:
 def _rich_text(item: Any) -> str:
     """Join the runs of a text, without the reading aids that stand beside Japanese."""
     runs = (run for run in item.iter("{*}t") if local_name(run.getparent()) != "rPh")
-    return "".join(run.text or "" for run in runs)
+    return _unescaped("".join(run.text or "" for run in runs))
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
 
 
 def _number_kinds(package: Package, main: str) -> list[NumberKind]:
@@ -81,7 +91,7 @@ def kind_of(code: str) -> NumberKind:
     if _ELAPSED.search(bare):
         return "duration"
     if _DATE_LETTER.search(bare) and "General" not in bare:
-        return "date"
+        return "time" if _TIME_LETTERS.fullmatch(bare) else "date"
     return "percent" if "%" in bare else "number"
 
 
@@ -119,7 +129,7 @@ class _Cells:
             case "n":
                 return self._number(value, int(cell.get("s", "0")))
             case _:
-                return value
+                return _unescaped(value)
 
     def _number(self, value: str, style: int) -> str:
         kind = self.kinds[style] if 0 <= style < len(self.kinds) else "number"
@@ -127,6 +137,8 @@ class _Cells:
             number = float(value)
             if kind == "date":
                 return as_date(number, self.epoch)
+            if kind == "time":
+                return as_date(number % 1)
             if kind == "duration":
                 return as_duration(number)
         except (ValueError, OverflowError):
