@@ -301,6 +301,33 @@ def test_ls_lists_documents(filled: Cli, folder: Path) -> None:
     assert list(listed[0]) == ["path", "media_type", "size", "mtime_ns", "sha256", "characters", "passages"]
 
 
+def test_ls_says_that_a_path_is_not_in_the_library(filled: Cli, folder: Path) -> None:
+    done = filled("ls", folder / "nothing.txt")
+    assert (done.code, done.out) == (1, "Nothing there is in the library.\n")
+    done = filled("ls", "--json", folder / "nothing.txt")
+    assert (done.code, done.json) == (1, {"documents": []})
+    assert filled("ls", folder).code == 0
+
+
+def test_ls_names_formats_whole_and_counts_one_passage(filled: Cli, folder: Path) -> None:
+    (folder / "sums.csv").write_text("a,b\n1,2\n")
+    (folder / "setup.toml").write_text("name = 'boiler'\n")
+    assert filled("index", folder).code == 0
+    lines = filled("ls").out.splitlines()
+    named = {line.rpartition("/")[2]: line.partition("passage ")[2].partition(str(folder))[0] for line in lines}
+    assert {name: kind.strip() for name, kind in named.items()} == {
+        "boiler.txt": "text file",
+        "lease.md": "Markdown file",
+        "setup.toml": "TOML file",
+        "sums.csv": "table of values",
+    }
+    assert len({len(kind) for kind in named.values()}) == 1
+
+
+def test_ask_says_that_json_is_an_object_for_each_question(cli: Cli) -> None:
+    assert "a JSON object for each question" in " ".join(cli("ask", "--help").out.split())
+
+
 def test_status_tells_what_is_there_and_what_is_not(filled: Cli, library: Path) -> None:
     shown = filled("status").out
     assert "documents  2" in shown

@@ -79,6 +79,8 @@ def test_doctor_says_what_is_amiss_and_what_to_do(filled: Cli, folder: Path, lib
     done = filled("doctor")
     assert done.code == 0
     assert "soundness  no problem found" in done.out
+    assert "documents " in done.out.splitlines()[0]
+    assert "sqlite" not in done.out.lower()
     assert "empty.txt: no text in it" in done.out
     (folder / "lease.md").unlink()
     shown = filled("doctor").out.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import subprocess
 from collections.abc import Callable
@@ -358,6 +359,32 @@ def test_the_session_is_written_as_markdown_once(drive: Callable[..., None], sam
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_an_export_that_found_no_room_leaves_nothing_and_its_name_free(
+    drive: Callable[..., None], sample: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "session.md"
+
+    async def steps(driver: Driver) -> None:
+        await driver.ask(QUESTION)
+        await driver.until(lambda: answered(driver))
+        await driver.press("ctrl+s")
+        await driver.until(lambda: isinstance(driver.app.screen, SaveScreen))
+        driver.app.screen.query_one(Input).value = str(file)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+        try:
+            await driver.press("enter")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert "cannot be written (File too large)" in driver.notice
+        assert not file.exists()
+        await driver.press("enter")
+        await driver.until(file.exists)
+
+    drive(sample, steps)
+    assert QUESTION in file.read_text().replace("\\", "")
+
+
 # --- opening and copying
 
 
@@ -402,7 +429,7 @@ def test_the_viewer_opens_at_the_page(
         source = driver.ask_screen.source
         assert source is not None
         await driver.press("o")
-        assert started == [[str(viewer), f"--page-label={source.page}", source.path]]
+        assert started == [[str(viewer), f"--page-index={source.page}", source.path]]
 
     drive(sample, steps)
 

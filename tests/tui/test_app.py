@@ -3,15 +3,17 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.command import CommandPalette
+from textual.screen import Screen
 from textual.widgets import HelpPanel, OptionList
 
 from docqa.tui.app import DocqaApp
 from docqa.tui.screens.document import DocumentScreen
 from docqa.tui.screens.library import LibraryScreen
+from docqa.tui.widgets.chips import Chip
 from docqa.tui.widgets.keys import Keys
 from docqa.tui.widgets.question import QuestionInput
 from docqa.tui.widgets.results import Results
@@ -100,14 +102,65 @@ def test_the_palette_offers_every_action(drive: Callable[..., None], sample: Pat
     drive(sample, steps)
 
 
-def test_help_explains_the_focused_widget(drive: Callable[..., None], sample: Path) -> None:
+def told(driver: Driver) -> str:
+    """The words beside the screen that the help panel holds, above its table of keys."""
+    panel = driver.app.screen.query(HelpPanel)
+    lines = driver.screen().splitlines() if panel else []
+    return " ".join(" ".join(line[panel.first().region.x + 1 :] for line in lines).split())
+
+
+def whole_help(screen: Screen[Any]) -> str:
+    return " ".join((screen.HELP or "").translate(str.maketrans("", "", "*`")).split())
+
+
+def test_help_tells_all_of_the_screen_wherever_the_focus_is(drive: Callable[..., None], sample: Path) -> None:
     async def steps(driver: Driver) -> None:
+        async def explained() -> None:
+            await driver.until(lambda: told(driver).startswith(whole_help(driver.app.screen)))
+
         await driver.press("f1")
-        await driver.until(lambda: driver.app.screen.query(HelpPanel) and "asks the reader" in driver.screen())
+        await explained()
+        for words in ("in:notes/", "type:pdf", "since:2024", '"exact phrase"', "-word", "ctrl+t", "docqa calibrate"):
+            assert words in told(driver)
         await driver.press("f1")
         await driver.until(lambda: not driver.app.screen.query(HelpPanel))
+        await driver.ask("When does the lease end? in:*.md")
+        await driver.until(lambda: isinstance(driver.app.focused, Results))
+        await driver.press("f1")
+        await explained()
+        driver.app.screen.set_focus(driver.app.screen.query(Chip).first())
+        await explained()
+        await driver.press("escape")
+        driver.app.screen.set_focus(driver.results)
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.screen, DocumentScreen) and driver.view.document)
+        await driver.press("f1")
+        await explained()
+        await driver.press("slash")
+        await explained()
 
-    drive(sample, steps)
+    drive(sample, steps, size=(80, 24))
+
+
+def test_help_of_the_library_names_its_views_and_no_key_that_does_nothing(
+    drive: Callable[..., None], sample: Path
+) -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("ctrl+l")
+        await driver.until(lambda: isinstance(driver.app.screen, LibraryScreen) and driver.app.screen.rows.items)
+        await driver.press("f1")
+        await driver.until(lambda: told(driver).startswith(whole_help(driver.app.screen)))
+        assert "1 documents, 2 folders" in told(driver)
+        assert "Left and Right change between them" in told(driver)
+        offered = {each.binding.key: each.binding.description for each in driver.app.screen.active_bindings.values()}
+        assert (offered["left"], offered["right"]) == ("View", "View")
+        assert not any("Left" in description or "Right" in description for description in offered.values())
+        screen = driver.app.screen
+        assert isinstance(screen, LibraryScreen)
+        await driver.press("right")
+        await driver.until(lambda: screen.view == "folders")
+
+    drive(sample, steps, size=(80, 24))
 
 
 @pytest.mark.parametrize("theme", ["docqa-dark", "docqa-light", "ansi-dark", "ansi-light", "nord"])

@@ -85,6 +85,8 @@ def test_skipped_files_come_with_reasons(drive: Callable[..., None], tmp_path: P
         await driver.press("right")
         await driver.until(lambda: "Health 1" in driver.screen())
         assert "broken.pdf" in driver.screen()
+        assert "kB documents" in driver.screen()
+        assert "sqlite" not in driver.screen().lower()
 
     drive(sample, steps)
 

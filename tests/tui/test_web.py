@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from docqa.errors import UsageError
-from docqa.tui.web import TEMPLATES, command, loopback
+from docqa.tui import web
+from docqa.tui.web import TEMPLATES, Ticket, command, loopback
 
 pytest.importorskip("textual_serve", reason="textual-serve is not installed (docqa[web])")
 
@@ -53,10 +58,16 @@ def test_the_page_names_no_other_machine() -> None:
     assert "//" not in page
 
 
-@pytest.fixture
-def address(sample: Path, tiny_reader: Path, python: str, tmp_path: Path) -> Iterator[str]:
-    arguments = [python, "-m", "docqa", "web", "--library", str(sample), "--reader", str(tiny_reader)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+@contextmanager
+def served(python: str, *arguments: str, **environment: str) -> Iterator[str]:
+    """Run `docqa web`; yields the address that it prints."""
+    process = subprocess.Popen(
+        [python, "-m", "docqa", "web", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip()
@@ -64,6 +75,12 @@ def address(sample: Path, tiny_reader: Path, python: str, tmp_path: Path) -> Ite
         process.send_signal(signal.SIGINT)
         process.wait(20)
         process.stdout.close()
+
+
+@pytest.fixture
+def address(sample: Path, tiny_reader: Path, python: str) -> Iterator[str]:
+    with served(python, "--library", str(sample), "--reader", str(tiny_reader)) as printed:
+        yield printed
 
 
 def status(url: str, **headers: str) -> int:
@@ -86,6 +103,62 @@ def test_only_who_knows_the_token_gets_in(address: str) -> None:
     # Another site's page, and a name that was made to lead here.
     assert status(address, Origin="http://evil.example") == 403
     assert status(address, Host="evil.example") == 403
+
+
+def test_the_address_that_a_browser_is_started_with_lets_in_once(python: str, tmp_path: Path) -> None:
+    starter, told = tmp_path / "xdg-open", tmp_path / "told"
+    starter.write_text(f'#!/bin/sh\nprintf %s "$1" > {told}.part && mv {told}.part {told}\n')
+    starter.chmod(0o755)
+    with served(python, "--open", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}") as printed:
+        deadline = time.monotonic() + 20
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        launched = told.read_text()
+        token, bare = printed.partition("token=")[2], printed.partition("?")[0]
+        assert launched.startswith(bare)
+        assert token not in launched
+        visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        for url in (launched, bare, launched):  # who has been let in stays so
+            with visitor.open(url, timeout=20) as page:
+                assert page.status == 200
+        assert status(launched) == 403
+        assert status(f"{bare}?ticket=") == 403
+        assert status(printed) == 200
+
+
+def test_a_ticket_is_worth_nothing_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(web, "time", SimpleNamespace(monotonic=lambda: now))
+    ticket = Ticket()
+    assert not ticket.take("")
+    shown = ticket.make()
+    assert not ticket.take("guessed")
+    assert ticket.take(shown)
+    assert not ticket.take(shown)
+    late = ticket.make()
+    now += web.TICKET_S
+    assert not ticket.take(late)
+
+
+def test_browsers_leave_the_usual_port_out() -> None:
+    from aiohttp.test_utils import make_mocked_request
+    from aiohttp.web import HTTPForbidden, Request, Response
+
+    async def page(_: Request) -> Response:
+        return Response()
+
+    async def visit(origin: str, host: str) -> int:
+        admit = web.guard("known", origin, Ticket())
+        request = make_mocked_request("GET", "/?token=known", headers={"Host": host, "Origin": f"http://{host}"})
+        try:
+            return (await admit(request, page)).status
+        except HTTPForbidden:
+            return 403
+
+    assert asyncio.run(visit(web.origin_of("127.0.0.1", 80), "127.0.0.1")) == 200
+    assert asyncio.run(visit(web.origin_of("::1", 80), "[::1]")) == 200
+    assert asyncio.run(visit(web.origin_of("127.0.0.1", 8080), "127.0.0.1:8080")) == 200
+    assert asyncio.run(visit(web.origin_of("127.0.0.1", 8080), "127.0.0.1")) == 403
 
 
 @pytest.mark.slow

@@ -114,8 +114,8 @@ def watch(paths: tuple[str, ...], library: str | None) -> None:
 @click.option("--explain", is_flag=True, help="Say why each answer stands where it does.")
 @options_machine
 @options_filter
-@option_json
-@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each question.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print each of them on a line.")
 @option_color
 @click.pass_context
 def ask(
@@ -224,11 +224,17 @@ def doctor(context: click.Context, library: str | None, as_json: bool) -> None:
 @click.argument("path", required=False)
 @option_library
 @option_json
-def ls(path: str | None, library: str | None, as_json: bool) -> None:
+@click.pass_context
+def ls(context: click.Context, path: str | None, library: str | None, as_json: bool) -> None:
     """List the documents in the library, or those at or below PATH."""
     with engine_for(library) as engine:
         documents = engine.documents(path)
-    click.echo(as_json_text({"documents": documents}) if as_json else render.documents(documents), nl=as_json)
+    nothing = path is not None and not documents
+    if as_json:
+        click.echo(as_json_text({"documents": documents}))
+    else:
+        click.echo("Nothing there is in the library.\n" if nothing else render.documents(documents), nl=False)
+    context.exit(Exit.NO_ANSWER if nothing else Exit.ANSWERED)
 
 
 @docqa.command()

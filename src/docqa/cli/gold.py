@@ -15,6 +15,8 @@ from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS, Effort
 
 if TYPE_CHECKING:
     from docqa.engine import DocQA
+    from docqa.evaluation.gold import GoldReport
+    from docqa.ranking import Ranking
     from docqa.reader.choices import Device, Precision
     from docqa.records import Verdict
 
@@ -150,10 +152,8 @@ def eval_() -> None:
 @option_json
 def eval_gold(library: str | None, reader: str | None, as_json: bool) -> None:
     """Ask the questions of the gold set and count right answers."""
-    from docqa.evaluation.gold import evaluate_gold
-
-    with engine_for(library, reader) as engine, render.counting("asking") as progress:
-        report = evaluate_gold(engine, progress=progress)
+    with engine_for(library, reader) as engine:
+        report = _measured(engine, "asking")
     click.echo(as_json_text(report) if as_json else render.gold_report(report))
 
 
@@ -244,18 +244,38 @@ def eval_retrieval(folder: Path, as_json: bool) -> None:
 @option_json
 def calibrate(reset: bool, library: str | None, reader: str | None, as_json: bool) -> None:
     """Refit ranking and confidence of this library with its gold set; tell how good they were and are."""
-    from docqa.evaluation.gold import evaluate_gold
-    from docqa.training.ranking import fit_ranking, judge_gold
-
     with engine_for(library, reader) as engine:
         # What was fitted to a gold set must be able to go after that has gone.
         measured = bool(engine.verdicts()) or not reset
-        before = evaluate_gold(engine) if measured else None
-        engine.set_ranking(None if reset else fit_ranking(list(judge_gold(engine)), engine.ranking))
-        after = evaluate_gold(engine) if measured else None
+        before = _measured(engine, "asking") if measured else None
+        engine.set_ranking(None if reset else _fitted(engine))
+        after = _measured(engine, "asking again") if measured else None
     if as_json:
         click.echo(as_json_text({"before": before, "after": after}))
     elif before is None or after is None:
         render.narrate("the library's own calibration is forgotten; its gold set is empty")
     else:
         click.echo(f"before: {render.gold_report(before)}\nafter:  {render.gold_report(after)}")
+
+
+def _measured(engine: DocQA, doing: str) -> GoldReport:
+    """Ask the gold set, and show how far that is."""
+    from docqa.evaluation.gold import evaluate_gold
+
+    with render.counting(doing) as progress:
+        return evaluate_gold(engine, progress=progress)
+
+
+def _fitted(engine: DocQA) -> Ranking:
+    """Fit a ranking to the gold set, and show how far that is."""
+    from docqa.evaluation.gold import gold_questions
+    from docqa.training.ranking import fit_ranking, judge_gold
+
+    total = sum(question.answerable is not None for question in gold_questions(engine.verdicts()))
+    judged = []
+    with render.counting("learning") as progress:
+        for done, each in enumerate(judge_gold(engine), 1):
+            judged.append(each)
+            progress(done, total)
+        progress(total, total)  # what finds nothing is not judged
+    return fit_ranking(judged, engine.ranking)

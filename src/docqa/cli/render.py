@@ -187,18 +187,25 @@ def health(found: Health) -> str:
 
 def _parts(parts: Sequence[tuple[str, int]]) -> str:
     """The largest parts of a library file, and the others together."""
-    shown = [f"{one_line(name)} {size(taken)}" for name, taken in parts[:LISTED_PARTS]]
-    if rest := sum(taken for _, taken in parts[LISTED_PARTS:]):
+    # SQLite's own tables say nothing to anybody.
+    largest = [part for part in parts if "sqlite" not in part[0].lower()][:LISTED_PARTS]
+    shown = [f"{one_line(name)} {size(taken)}" for name, taken in largest]
+    if rest := sum(taken for _, taken in parts) - sum(taken for _, taken in largest):
         shown.append(f"other {size(rest)}")
     return f": {', '.join(shown)}" if shown else ""
 
 
 def documents(found: Sequence[Document]) -> str:
-    """Render a list of documents, one a line: size, passages, media type, path."""
+    """Render a list of documents, one a line: size, passages, format as `docqa formats` names it, path."""
+    from docqa.extract.formats import FORMATS
+
+    names = {each.media_type: each.name for each in FORMATS}
+    kinds = [one_line(names.get(each.media_type, each.media_type)) for each in found]
+    width = max(map(len, kinds), default=0)
     return "".join(
-        f"{size(each.size):>9}  {each.passages:>6} passages  {each.media_type.split('/')[-1][:24]:<24}"
+        f"{size(each.size):>9}  {each.passages:>6,} {'passage ' if each.passages == 1 else 'passages'}  {kind:<{width}}"
         f"  {path(each.path)}\n"
-        for each in found
+        for each, kind in zip(found, kinds, strict=True)
     )
 
 

@@ -25,7 +25,12 @@ def web(context: click.Context, library: str | None, reader: str | None, host: s
     def announce(address: str) -> None:
         click.echo(address)
         render.narrate("ctrl+c ends it")
-        if open_:
-            click.launch(address)
 
-    serve(library or context.find_root().params.get("library"), reader, host=host, port=port, announce=announce)
+    serve(
+        library or context.find_root().params.get("library"),
+        reader,
+        host=host,
+        port=port,
+        announce=announce,
+        launch=click.launch if open_ else None,
+    )

@@ -12,6 +12,7 @@ from docqa.evaluation.library import is_right
 from docqa.evaluation.metrics import calibration_error
 from docqa.evaluation.reading import Progress
 from docqa.forms import normal_form
+from docqa.questions import parse_question
 from docqa.records import Verdict
 
 
@@ -82,10 +83,12 @@ def gold_questions(verdicts: Sequence[Verdict]) -> list[GoldQuestion]:
 
 
 def evaluate_gold(engine: DocQA, *, progress: Progress | None = None) -> GoldReport:
-    """Ask all questions of the library's gold set; UsageError if there are none."""
-    questions = gold_questions(engine.verdicts())
+    """Ask all questions of the library's gold set; UsageError if there are none, or one that cannot be asked."""
+    verdicts = engine.verdicts()
+    questions = gold_questions(verdicts)
     if not questions:
         raise UsageError("the gold set is empty; add to it with: docqa gold add QUESTION --answer TEXT")
+    _ensure_askable(verdicts)
     least = engine.ranking.least_confidence
     given = right = refused = 0
     judged: list[tuple[float, bool]] = []
@@ -111,3 +114,16 @@ def evaluate_gold(engine: DocQA, *, progress: Progress | None = None) -> GoldRep
         if judged
         else None,
     )
+
+
+def _ensure_askable(verdicts: Sequence[Verdict]) -> None:
+    """UsageError, before the first is asked, if one of the questions cannot be: a file's need not have words."""
+    for verdict in verdicts:
+        try:
+            parse_question(verdict.question)
+        except UsageError as error:
+            numbers = [str(each.id) for each in verdicts if each.question == verdict.question]
+            removal = "; ".join(f"docqa gold rm {number}" for number in numbers)
+            raise UsageError(
+                f"{verdict.question!r} in the gold set cannot be asked ({error}); remove it: {removal}"
+            ) from error

@@ -61,20 +61,18 @@ class _Superseded(Exception):
 
 
 class AskScreen(Screen[None]):
-    """Ask, and read where the answer stands.
+    """Passages appear as you type, **Enter** has them read. **ctrl+t** sets the effort: fast, balanced, thorough.
 
-    Type: the passages that match appear at once. **Enter** lets the reader find the answer in them;
-    **ctrl+t** turns the dial from fast to thorough.
+    `in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed since; `"exact phrase"`
+    must occur, `-word` must not. **Tab** goes to them, **Delete** takes one off.
 
-    With the answers in focus: **n** and **p** go through the places where an answer stands, **Enter** opens
-    the document there, **w** tells why. **y** copies the quote, **Y** the quote with its source, **e** opens
-    your editor at the line, **o** the system's viewer at the page. **r** and **x** mark an answer right or
-    wrong, **u** takes that back; `docqa calibrate` learns from it.
+    **Up** brings earlier questions back, **ctrl+r** searches them.
 
-    In a question, `in:notes/` keeps to paths, `type:pdf` to formats, `since:2024-05-01` to files changed
-    since; `"exact phrase"` must occur, `-word` must not. They show as chips, which **Tab** reaches.
+    **Down** goes to the answers. There **n** **p** show where else one stands, **Enter** the document, **w** why.
+    **y** copies the quote, **Y** with its source; **e** opens your editor, **o** the viewer. **r** **x** mark it right
+    or wrong, **u** undoes; `docqa calibrate` learns from it.
 
-    **ctrl+p** finds every action by its name, **ctrl+s** writes this session to a file.
+    **ctrl+s** exports the session, **ctrl+p** finds every action.
     """
 
     app: DocqaApp

@@ -35,13 +35,13 @@ MATCHES = 10_000
 
 
 class DocumentScreen(Screen[None]):
-    """Read a document.
+    """Read a document. **/** finds, **n** and **N** go to the next and the previous match.
 
-    **/** finds, **n** and **N** go to the next and the previous match. **g** and **G** go to the beginning and
-    the end, **:** to a page or a line, **c** shows the contents, **t** goes back to the quote.
+    **g** and **G** go to the beginning and the end, **:** to a page or a line, **c** shows the contents, **t** goes
+    back to the quote.
 
-    **y** copies the quote, **Y** the quote with its source, **e** opens your editor at the line in view, **o**
-    the system's viewer at the page. **Escape** closes.
+    **y** copies the quote, **Y** the quote with its source, **e** opens your editor at the line in view, **o** the
+    system's viewer at the page.
     """
 
     app: DocqaApp

@@ -66,14 +66,12 @@ class Listed:
 
 
 class LibraryScreen(Screen[None]):
-    """What the library holds.
+    """What the library holds: **1** documents, **2** folders, **3** what was skipped and why, **4** its health.
 
-    **1** lists its documents, **2** the folders it is kept current with, **3** the files that were skipped and
-    why, **4** the doctor's report. **Left** and **Right** go from one to the next.
+    **Left** and **Right** change between them. **/** filters, **Enter** reads a document or lists a folder's.
 
-    **/** filters, **Enter** reads a document or shows a folder's. **a** adds a folder, **u** looks for changes
-    (in the folder under the cursor, else everywhere), **Delete** takes what is under the cursor out of the
-    library; files themselves are never touched.
+    **a** adds a folder, **u** looks for changes (in the folder under the cursor, else everywhere), **Delete** takes
+    what is under the cursor out of the library. Files themselves are never touched.
     """
 
     app: DocqaApp
@@ -456,7 +454,9 @@ def _report(health: Health) -> list[Entry]:
     # The file alone lags behind what was written last while others have it open.
     total = sum(count for _, count in health.parts) or health.bytes
     entries.append(Entry(f"The library takes {size(total)}:", tone="quiet"))
-    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in health.parts[:PARTS]]
+    # SQLite's own tables say nothing to anybody.
+    parts = [part for part in health.parts if "sqlite" not in part[0].lower()]
+    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in parts[:PARTS]]
 
 
 def _file_states(documents: Sequence[Document]) -> dict[str, FileState]:

@@ -63,9 +63,7 @@ class SaveScreen(ModalScreen[str | None]):
             return
         path = os.path.abspath(os.path.expanduser(value))
         try:
-            # It holds what the documents hold: for its owner's eyes, like the library.
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as stream:
-                stream.write(self._markdown)
+            write_new(path, self._markdown)
         except FileExistsError:
             self.query_one(Notice).tell(f"{one_line(path)} is there already; choose another name")
         except (OSError, ValueError) as error:
@@ -77,3 +75,22 @@ class SaveScreen(ModalScreen[str | None]):
     def action_cancel(self) -> None:
         """Write nothing."""
         self.dismiss(None)
+
+
+def write_new(path: str, text: str) -> None:
+    """Write a file that nobody else can read, whole or not at all.
+
+    FileExistsError if there is one, another OSError if it cannot be written, ValueError if the path can be none.
+    """
+    content = text.encode()
+    # It holds what the documents hold: for its owner's eyes, like the library.
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(descriptor)  # some file systems tell only now that they are full
+    except OSError:
+        # Otherwise the next try would find the name taken.
+        os.unlink(path)
+        raise

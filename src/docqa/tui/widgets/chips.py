@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
 
 
 class Chip(Static, can_focus=True):
-    """A filter of the question.
+    """A filter of the question; a key or a click takes it off."""
 
-    - **Enter**, **Delete** or a click take it off.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,delete,backspace,x", "take_off", "Take off"),
         Binding("right,l", "app.focus_next", "Next", show=False),

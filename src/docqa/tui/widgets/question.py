@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from inspect import cleandoc
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -14,14 +13,8 @@ PLACEHOLDER = "Ask your documents: passages appear as you type, Enter has them r
 
 
 class QuestionInput(Line):
-    """Type to find passages, Enter to have them read.
+    """Type to find passages, Enter to have them read."""
 
-    - **Enter** asks the reader.
-    - **Down** goes to what was found, **Up** brings earlier questions back, **ctrl+r** searches them.
-    - **Escape** empties the line.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Ask"),
         Binding("down", "screen.results", "Results"),

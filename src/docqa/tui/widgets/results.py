@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -18,13 +17,8 @@ if TYPE_CHECKING:
 
 
 class Results(OptionList):
-    """What was found, best first.
+    """What was found, best first; the source beside follows the cursor."""
 
-    - **Up**, **Down**, **k**, **j** choose; the source beside follows.
-    - **Enter** opens the document at the quote.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "Read"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import cleandoc
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -24,14 +23,9 @@ Cell = tuple[str, Tone]
 """Text that takes exactly its place in the row, and how it is meant."""
 
 
-class RowList(ScrollView, Generic[T], can_focus=True):
-    """A list.
+class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
+    """A list. Its rows are as wide as itself: the keys that would scroll it sideways are its screen's."""
 
-    - **Up**, **Down**, **k**, **j**, **Page Up**, **Page Down**, **g**, **G** move.
-    - **Enter** opens.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from inspect import cleandoc
 from itertools import pairwise
 from typing import ClassVar, get_args
 
@@ -31,13 +30,8 @@ AT_ONCE_CHARACTERS = 100_000
 
 
 class TextView(ScrollView, can_focus=True):
-    """The text of a document.
+    """The text of a document."""
 
-    - **Up**, **Down**, **k**, **j**, **Page Up**, **Page Down** move.
-    - **g**, **G** go to the beginning and the end.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
         Binding("k", "scroll_up", "Up", show=False),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -26,12 +25,8 @@ NO_ANSWER = "no answer"
 
 
 class WhyPanel(VerticalScroll):
-    """What spoke for the chosen answer.
+    """What spoke for the chosen answer."""
 
-    - **Up**, **Down**, **k**, **j** move; **w** closes.
-    """
-
-    HELP = cleandoc(__doc__ or "")
     DEFAULT_CLASSES = "frame"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),
