@@ -27,6 +27,8 @@ __all__ = ["Precision", "Reader", "Reading"]
 
 # Every distinct shape costs the CPU backend a compiled kernel, so inputs are padded up to few lengths.
 LENGTH_STEP = 32
+# Where tokens are dropped a batch costs more by itself, and padding is soon dropped too: fewer and larger batches pay.
+_DROPPING_STEP = 2 * LENGTH_STEP
 # A GPU wants to be filled; a CPU works through what fits its caches.
 BATCH_WINDOWS = {"cpu": 16, "cuda": 128, "mps": 64}
 # How much F1, as a share, a faster arithmetic may cost to be chosen by itself.
@@ -99,7 +101,7 @@ class Reader:
         cut, shortened = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         found: list[dict[tuple[int, int], Span]] = [{} for _ in passages]
         tokens, best = [0] * len(passages), [-math.inf] * len(passages)
-        for batch in _batches(cut, BATCH_WINDOWS[self.device]):
+        for batch in _batches(cut, BATCH_WINDOWS[self.device], LENGTH_STEP if lengths is None else _DROPPING_STEP):
             if before_batch is not None:
                 before_batch()
             for window, logits in self._in_memory(batch, lengths):
@@ -213,13 +215,17 @@ def _lengths_table(loaded: ReaderModel) -> LengthTable | None:
     return table
 
 
-def _padded(window: Window) -> int:
-    return -(-len(window.tokens) // LENGTH_STEP) * LENGTH_STEP
+def _padded(window: Window, step: int = LENGTH_STEP) -> int:
+    return -(-len(window.tokens) // step) * step
 
 
-def _batches(cut: Sequence[Window], most: int) -> Iterator[list[Window]]:
+def _batches(cut: Sequence[Window], most: int, step: int) -> Iterator[list[Window]]:
     """Windows of the same padded length together, so that short ones do not pay for long ones."""
-    for _, group in groupby(sorted(cut, key=_padded), key=_padded):
+
+    def length(window: Window) -> int:
+        return _padded(window, step)
+
+    for _, group in groupby(sorted(cut, key=length), key=length):
         same = list(group)
         for start in range(0, len(same), most):
             yield same[start : start + most]

@@ -46,25 +46,33 @@ class SignificanceHead(nn.Module):
         width). real and asking are boolean (batch, tokens): what is not padding, and of that the question, which
         comes first.
         """
-        both = torch.cat((hidden, mixed), dim=-1)
-        found = self._found(both, hidden, real, asking)
+        own, weights, likeness = self._told(hidden, mixed)
+        found = self._found(weights, likeness, real, asking)
         passage = real & ~asking
         # What tells places apart; a long question finds more everywhere.
         mean = (found * passage).sum(dim=1, keepdim=True) / passage.sum(dim=1, keepdim=True).clamp_min(1)
-        own: Tensor = self.own(both)
-        return own.squeeze(-1).float() + found - mean
+        return own + found - mean
 
-    def _found(self, both: Tensor, hidden: Tensor, real: Tensor, asking: Tensor) -> Tensor:
+    def _told(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that is linear, in two products instead of three: (batch, tokens), (…, reaches), (…, likeness width)."""
+        width = hidden.shape[-1]
+        weight = torch.cat((self.own.weight, self.weights.weight))
+        bias = torch.cat((self.own.bias, self.weights.bias, self.likeness.bias))
+        of_hidden = functional.linear(hidden, torch.cat((weight[:, :width], self.likeness.weight)), bias).float()
+        told, likeness = of_hidden.split((len(weight), _LIKENESS_WIDTH), dim=-1)
+        told = told + functional.linear(mixed, weight[:, width:]).float()
+        return told[..., 0], told[..., 1:], likeness
+
+    def _found(self, weights: Tensor, likeness: Tensor, real: Tensor, asking: Tensor) -> Tensor:
         """How much of the question is found near each token of the input, (batch, tokens)."""
         questions = int(asking.sum(dim=1).amax())
-        likeness = self.likeness(hidden).float()
         # In what all tokens have in common they are alike anyway.
         mean = (likeness * real[:, :, None]).sum(dim=1, keepdim=True) / real.sum(dim=1)[:, None, None]
         likeness = functional.normalize(likeness - mean, dim=-1)
         likeness = likeness[:, :questions] @ likeness.transpose(1, 2)
         scale, offset = self.sharpness.weight.float(), self.sharpness.bias.float()
         matches = (likeness * scale + offset).sigmoid() * (real & ~asking)[:, None, :]
-        weights = functional.softplus(self.weights(both[:, :questions]).float()) * asking[:, :questions, None]
+        weights = functional.softplus(weights[:, :questions]) * asking[:, :questions, None]
         # Beyond both ends there is nothing, but what is near a place there may be near one within as well.
         margin = sum(_STEPS)
         near = functional.pad(matches, (margin, margin))
