@@ -59,9 +59,8 @@ class SignificanceHead(nn.Module):
         weight = torch.cat((self.own.weight, self.weights.weight))
         bias = torch.cat((self.own.bias, self.weights.bias, self.likeness.bias))
         of_hidden = functional.linear(hidden, torch.cat((weight[:, :width], self.likeness.weight)), bias).float()
-        told, likeness = of_hidden.split((len(weight), _LIKENESS_WIDTH), dim=-1)
-        told = told + functional.linear(mixed, weight[:, width:]).float()
-        return told[..., 0], told[..., 1:], likeness
+        told = of_hidden[..., : len(weight)] + functional.linear(mixed, weight[:, width:]).float()
+        return told[..., 0], told[..., 1:], of_hidden[..., len(weight) :]
 
     def _found(self, weights: Tensor, likeness: Tensor, real: Tensor, asking: Tensor) -> Tensor:
         """How much of the question is found near each token of the input, (batch, tokens)."""
