@@ -36,6 +36,11 @@ def worth_showing(answers: Sequence[Answer]) -> tuple[Answer, ...]:
     return tuple(answers[:1]) + tuple(answer for answer in answers[1:] if answer.confidence >= 0.005)
 
 
+def made_by_docqa(parts: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The parts of a library file but for SQLite's own tables, which say nothing to anybody."""
+    return [part for part in parts if "sqlite" not in part[0].lower()]
+
+
 def size(count: float) -> str:
     """A number of bytes in the unit that suits it."""
     for unit in ("B", "kB", "MB"):

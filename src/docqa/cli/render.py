@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docqa.display import counted, one_line, printable, size, worth_showing
+from docqa.display import counted, made_by_docqa, one_line, printable, size, worth_showing
 from docqa.reader.choices import EFFORTS, Effort
 from docqa.records import (
     Answer,
@@ -187,8 +187,7 @@ def health(found: Health) -> str:
 
 def _parts(parts: Sequence[tuple[str, int]]) -> str:
     """The largest parts of a library file, and the others together."""
-    # SQLite's own tables say nothing to anybody.
-    largest = [part for part in parts if "sqlite" not in part[0].lower()][:LISTED_PARTS]
+    largest = made_by_docqa(parts)[:LISTED_PARTS]
     shown = [f"{one_line(name)} {size(taken)}" for name, taken in largest]
     if rest := sum(taken for _, taken in parts) - sum(taken for _, taken in largest):
         shown.append(f"other {size(rest)}")

@@ -12,10 +12,10 @@ from itertools import pairwise
 
 from docqa.errors import ExtractionError
 from docqa.extract.decoding import clean
-from docqa.extract.formats import PLAIN_TEXT, Format, format_of
+from docqa.extract.formats import PLAIN_TEXT, Format, format_of, is_picture
 from docqa.records import Extraction
 
-NO_TEXT = "no text in it"
+_NO_TEXT = "no text in it"
 
 _SNIFFED_BYTES = 8192
 _WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 LE begins as UTF-16 LE
@@ -42,7 +42,7 @@ def extract(name: str, data: bytes) -> tuple[str, Extraction]:
     known = format_of(name) or _sniff(name, data)
     extraction = _run(known, name, data)
     if not extraction.text.strip():
-        raise ExtractionError(NO_TEXT)
+        raise ExtractionError(_NO_TEXT)
     return known.media_type, extraction
 
 
@@ -86,6 +86,11 @@ def _run(known: Format, name: str, data: bytes) -> Extraction:
             raise
         raise ExtractionError(f"damaged {known.name} ({type(error).__name__}: {error})") from error
     return extraction
+
+
+def is_worth_a_remark(name: str, error: ExtractionError) -> bool:
+    """Whether it says something that an attachment of this name cannot be read: most pictures hold no text."""
+    return not (is_picture(name) and str(error) == _NO_TEXT)
 
 
 def _check(extraction: object) -> None:

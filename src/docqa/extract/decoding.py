@@ -37,6 +37,9 @@ _SYMBOL_INSIDE_WORD = re.compile(r"[^\W\d_][^\w\s\x00-\x7f’‘·–—…­][^
 _LINE_END = re.compile("\r\n?")
 _UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
+# A declaration of the encoding stands at the beginning.
+DECLARATION_BYTES = 2048
+
 
 def decode(data: bytes, declared: str | None = None) -> str:
     """Decode text whose encoding may be `declared`, unknown or broken, and clean it.
@@ -48,6 +51,12 @@ def decode(data: bytes, declared: str | None = None) -> str:
         if data.startswith(mark):
             return clean(data[len(mark) :].decode(encoding, "replace"))
     return clean(_decode_unmarked(data, declared))
+
+
+def decode_declared(data: bytes, declaration: re.Pattern[bytes]) -> str:
+    """Decode text whose first bytes may declare its encoding, as the first group of a pattern."""
+    declared = declaration.search(data, 0, DECLARATION_BYTES)
+    return decode(data, declared[1].decode("ascii", "replace") if declared else None)
 
 
 def clean(text: str) -> str:

@@ -17,7 +17,7 @@ from docqa.errors import ExtractionError
 from docqa.extract import html
 from docqa.extract.decoding import decode
 from docqa.extract.draft import Draft
-from docqa.extract.formats import is_picture, may_hold_text
+from docqa.extract.formats import may_hold_text
 from docqa.records import Extraction
 
 _SHOWN_HEADERS = ("Subject", "From", "To", "Date")
@@ -102,7 +102,7 @@ def _attachment(draft: Draft, part: Message, depth: int) -> None:
         elif depth == _MAX_DEPTH:
             raise ExtractionError("nested too deeply")
     except ExtractionError as error:
-        if not (is_picture(read_as) and str(error) == formats.NO_TEXT):  # as in logos and photographs
+        if formats.is_worth_a_remark(read_as, error):
             draft.remark(f"attachment {name}: {error}")
         return
     draft.under(name, level=2 * depth + 1)

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from docqa.extract.decoding import decode
+from docqa.extract.decoding import DECLARATION_BYTES, decode_declared
 from docqa.extract.draft import Draft
 from docqa.records import Extraction
 
 _DECLARATION = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
-_DECLARATION_BYTES = 2048
 
 _IS_XML = re.compile(r"""<\?xml\s|\sxmlns\s*=\s*["']http://www\.w3\.org/1999/xhtml""")
 # Any element can close itself in XML, but to a parser of HTML `<title/>` begins what never ends.
@@ -55,9 +54,8 @@ def extract(data: bytes, *, titled: bool = True) -> Extraction:
 
     Not so unless `titled`: the pages of a book all have the book's title.
     """
-    declared = _DECLARATION.search(data[:_DECLARATION_BYTES])
-    markup = decode(data, declared[1].decode("ascii", "replace") if declared else None)
-    if _IS_XML.search(markup, 0, _DECLARATION_BYTES):
+    markup = decode_declared(data, _DECLARATION)
+    if _IS_XML.search(markup, 0, DECLARATION_BYTES):
         markup = _CLOSES_ITSELF.sub(r"<\1\2></\1>", markup)
     return extract_markup(markup, titled=titled)
 

@@ -15,7 +15,7 @@ from docqa import extract as formats
 from docqa.errors import ExtractionError
 from docqa.extract import html
 from docqa.extract.draft import Draft
-from docqa.extract.formats import is_picture, may_hold_text
+from docqa.extract.formats import may_hold_text
 from docqa.extract.nesting import opened
 from docqa.records import Extraction
 
@@ -88,7 +88,7 @@ def _attach(draft: Draft, attachment: Attachment, message: Storage | None, depth
             raise ExtractionError("an object inside the message is not read")
         content = formats.extract(name, attachment.file_bytes)[1]
     except ExtractionError as error:
-        if not (is_picture(name) and str(error) == formats.NO_TEXT):  # as in logos and photographs
+        if formats.is_worth_a_remark(name, error):
             draft.remark(f"attachment {name}: {error}")
         return
     draft.under(name, level=depth + 1)

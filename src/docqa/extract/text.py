@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-from docqa.extract.decoding import decode
+from docqa.extract.decoding import decode_declared
 from docqa.records import Extraction, Mark
 
-_XML_DECLARATION = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]+)""")
+_XML_DECLARATION = re.compile(rb"""\A<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]+)""")
 
 
 def extract(data: bytes) -> Extraction:
     """Return the file's text as it stands, with line ends normalised; XML may declare its encoding."""
-    declared = _XML_DECLARATION.match(data)
-    text = decode(data, declared[1].decode("ascii", "replace") if declared else None)
+    text = decode_declared(data, _XML_DECLARATION)
     return Extraction(text, (Mark("line", 0, "1"),))

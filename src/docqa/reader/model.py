@@ -15,7 +15,7 @@ Shapes are written (batch, tokens, width); `heads` is the number of attention he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -207,21 +207,29 @@ class SpanModel(nn.Module):
         hidden = self.embeddings(tokens, segments)
         if lengths is not None:
             return self._drop_and_restore(hidden, real, _asking(segments, real), lengths)
-        for layer in self.layers:
-            hidden = layer.finish(hidden, layer.attend(hidden, real, weigh=False)[0])
-        logits: Tensor = self.span_head(hidden)
-        return logits.float()
+        return self._keep_all(hidden, real)
 
     def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
-        hidden, asking = self.embeddings(tokens, segments), _asking(segments, real)
-        scores: list[Tensor] = []
+        asking, scores = _asking(segments, real), list[Tensor]()
+
+        def score(layer: Layer, hidden: Tensor, mixed: Tensor) -> None:
+            scores.append(layer.score(hidden, mixed, real, asking))
+
+        logits = self._keep_all(self.embeddings(tokens, segments), real, score)
+        return logits, torch.stack(scores)
+
+    def _keep_all(
+        self, hidden: Tensor, real: Tensor, look: Callable[[Layer, Tensor, Tensor], None] | None = None
+    ) -> Tensor:
+        """All layers with nothing dropped; `look` is shown what each is given and takes in by attention."""
         for layer in self.layers:
             mixed, _ = layer.attend(hidden, real, weigh=False)
-            scores.append(layer.score(hidden, mixed, real, asking))
+            if look is not None:
+                look(layer, hidden, mixed)
             hidden = layer.finish(hidden, mixed)
         logits: Tensor = self.span_head(hidden)
-        return logits.float(), torch.stack(scores)
+        return logits.float()
 
     def _drop_and_restore(self, hidden: Tensor, real: Tensor, asking: Tensor, lengths: LengthConfiguration) -> Tensor:
         """All layers under a length configuration; every token's logits, (batch, tokens, 2).

@@ -222,7 +222,7 @@ def hold_out(
     text) are held out, so that neither the order of the file nor a seed matters, and those titled as in `also`.
     """
     keys = collection.titles if kind == "article" else collection.paragraphs
-    ranked = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode("utf-8", "replace")).digest())
+    ranked = sorted(set(keys), key=_digest)
     held = set(ranked[: round(share * len(ranked))]) | set(also)
     inside = [number for number, key in enumerate(keys) if key in held]
     outside = [number for number, key in enumerate(keys) if key not in held]

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from docqa.display import counted, one_line, size
+from docqa.display import counted, made_by_docqa, one_line, size
 from docqa.errors import DocqaError
 from docqa.records import Document, FileState, Health, Root
 from docqa.tui.content import cut_left, folder, format_name, shortened_path
@@ -454,9 +454,8 @@ def _report(health: Health) -> list[Entry]:
     # The file alone lags behind what was written last while others have it open.
     total = sum(count for _, count in health.parts) or health.bytes
     entries.append(Entry(f"The library takes {size(total)}:", tone="quiet"))
-    # SQLite's own tables say nothing to anybody.
-    parts = [part for part in health.parts if "sqlite" not in part[0].lower()]
-    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in parts[:PARTS]]
+    parts = made_by_docqa(health.parts)[:PARTS]
+    return entries + [Entry(f"{size(count)} {name}", tone="quiet", depth=1) for name, count in parts]
 
 
 def _file_states(documents: Sequence[Document]) -> dict[str, FileState]:
