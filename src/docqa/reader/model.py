@@ -120,11 +120,12 @@ class Layer(nn.Module):
 
 
 def _matrix_is_faster(queries: Tensor) -> bool:
-    """Whether whole attention matrices cost less than the fused kernel; they need memory, so never in training.
+    """Whether whole attention matrices cost less than the fused kernel, which needs less memory.
 
-    On processors that multiply bfloat16 in hardware the fused kernel does not, and takes half as long again.
+    On processors that multiply bfloat16 in hardware the fused kernel does not, and takes half as long again; its
+    gradient takes three times as long.
     """
-    return queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and not torch.is_grad_enabled()
+    return queries.dtype == torch.bfloat16 and queries.device.type == "cpu"
 
 
 # exp of a larger logit, summed over a window's tokens, might leave bfloat16's range, which is float32's; that of one
@@ -143,7 +144,7 @@ def _attended(
         bias = torch.zeros_like(real, dtype=logits.dtype).masked_fill(~real, float("-inf"))
         logits = logits.add_(bias[:, None, None, :])
     asking = real[:, None, :, None]
-    if _matrix_is_faster(queries) and _largest_norm(queries) * _largest_norm(keys) < _LARGEST_LOGIT:
+    if _may_divide_last(queries, keys):
         # A softmax that divides last, by sums that the product brings along as a further column: it passes over
         # the largest tensor of all once instead of three times.
         attention = logits.exp_()
@@ -152,9 +153,16 @@ def _attended(
         sums = product[..., -1:]
         mixed, shares = product[..., :-1] / sums, asking / sums
     else:
-        attention = logits.softmax(dim=-1)
-        mixed, shares = attention.to(values.dtype) @ values, asking.to(attention.dtype)
+        attention = functional.softmax(logits, dim=-1, dtype=values.dtype)
+        mixed, shares = attention @ values, asking.to(attention.dtype)
     return mixed, (shares.transpose(-1, -2) @ attention.detach()).float().sum(dim=(1, 2)) if weigh else None
+
+
+def _may_divide_last(queries: Tensor, keys: Tensor) -> bool:
+    """Whether no sum of exponentials can leave the range of numbers; a gradient needs the softmax itself."""
+    if torch.is_grad_enabled() or not _matrix_is_faster(queries):
+        return False
+    return _largest_norm(queries) * _largest_norm(keys) < _LARGEST_LOGIT
 
 
 def _largest_norm(vectors: Tensor) -> float:

@@ -27,6 +27,7 @@ SIZE = (110, 32)
 QUESTION = "How often should the ignition electrodes be replaced?"
 # What nothing in the sample library tells.
 ABSENT = "Who brings the zeppelin to the moon?"
+STILL_LOOKS = 3
 
 
 async def take(
@@ -64,9 +65,6 @@ def _environment(**values: str) -> Iterator[None]:
 async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path, taken: list[Path]) -> None:
     async def picture(name: str) -> None:
         await settled(pilot)
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
-        await pilot.pause()
         taken.append(Path(app.save_screenshot(f"{name}.svg", path=str(folder))))
 
     await picture("welcome")
@@ -96,11 +94,18 @@ async def _tour(app: DocqaApp, pilot: Pilot[None], documents: Path, folder: Path
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Wait until timers have fired and nothing is being searched, read or drawn any more."""
-    for _ in range(3):
+    """Wait until nothing is being searched, read or drawn, and what is shown has stood still for several looks.
+
+    One thing leads to the next by way of timers and messages, so for a moment nothing may run in between.
+    """
+    still, shown = 0, ""
+    while still < STILL_LOOKS:
+        for line in pilot.app.screen.query(Input):
+            line.cursor_blink = False
         await pilot.pause(0.15)
-        while any(worker.is_running and not _waits(worker) for worker in pilot.app.workers):
-            await pilot.pause(0.05)
+        busy = any(worker.is_running and not _waits(worker) for worker in pilot.app.workers)
+        earlier, shown = shown, pilot.app.export_screenshot()
+        still = still + 1 if shown == earlier and not busy else 0
 
 
 def _waits(worker: Worker[Any]) -> bool:
