@@ -89,13 +89,17 @@ def trained(start: Path, file: Path, folder: Path, drop: LengthDrop | None) -> S
     return end.model
 
 
-@pytest.mark.parametrize("layer_dropout", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "drop",
+    [LengthDrop(bound=0.5), LengthDrop(bound=0.5, layer_dropout=0.2), LengthDrop(bound=0.5, passes="one")],
+    ids=["all passes", "layers left out", "one pass"],
+)
 def test_a_reader_trained_with_it_loses_less_by_dropping(
-    start: Path, rivers: Path, tokenizer: Tokenizer, tmp_path: Path, layer_dropout: float
+    start: Path, rivers: Path, tokenizer: Tokenizer, tmp_path: Path, drop: LengthDrop
 ) -> None:
     lengths = LengthConfiguration((0.5, 0.25))
     without = trained(start, rivers, tmp_path / "without", None)
-    adaptive = trained(start, rivers, tmp_path / "with", LengthDrop(bound=0.5, random=1, layer_dropout=layer_dropout))
+    adaptive = trained(start, rivers, tmp_path / "with", drop)
     full = LengthConfiguration((1.0, 1.0))
     assert mean_loss(without, rivers, tokenizer, full) < 0.5
     assert mean_loss(adaptive, rivers, tokenizer, full) < 0.5
@@ -113,8 +117,16 @@ def test_it_is_validated_in_full_and_shortened(start: Path, rivers: Path, tokeni
     assert end.f1 == pytest.approx(sum(scores) / 2)
 
 
-def test_alternating_draws_one_configuration_a_step() -> None:
-    drop, random = LengthDrop(0.2, alternating=True), Random(0)
+def test_with_two_passes_a_step_draws_one_configuration() -> None:
+    drop, random = LengthDrop(0.2, passes="two"), Random(0)
     steps = [list(drop.configurations(3, random)) for _ in range(400)]
     assert {len(step) for step in steps} == {1}
     assert 150 < sum(step == [drop.smallest(3)] for step in steps) < 250
+
+
+def test_with_one_pass_every_other_step_is_a_full_one() -> None:
+    drop, random = LengthDrop(0.2, passes="one"), Random(0)
+    steps = [list(drop.configurations(3, random)) for _ in range(400)]
+    assert 150 < sum(not step for step in steps) < 250
+    assert 70 < sum(step == [drop.smallest(3)] for step in steps) < 130
+    assert max(map(len, steps)) == 1

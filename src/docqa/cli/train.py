@@ -213,7 +213,14 @@ def significance_command(start: str, mix: Mix, settings: Settings, output: _Outp
 @click.option(
     "--layer-dropout", type=_SHARE, default=0.0, show_default=True, help="The chance of a layer to be left out of them."
 )
-@click.option("--alternating", is_flag=True, help="One configuration a step, the smallest every other time.")
+@click.option(
+    "--passes",
+    type=click.Choice(("all", "two", "one")),
+    default="all",
+    show_default=True,
+    help="A step's passes: in full and all configurations; in full and one of them; or one only, in full every other"
+    " time, which takes half the time.",
+)
 @_options_data
 @_options_run
 def length_drop_command(
@@ -221,7 +228,7 @@ def length_drop_command(
     bound: float,
     random: int,
     layer_dropout: float,
-    alternating: bool,
+    passes: Passes,
     mix: Mix,
     settings: Settings,
     output: _Output,
@@ -232,7 +239,7 @@ def length_drop_command(
     from docqa.cli.train_progress import trained
     from docqa.training.length_drop import LengthDrop, length_drop
 
-    drop = LengthDrop(bound, random, layer_dropout, alternating)
+    drop = LengthDrop(bound, random, layer_dropout, passes)
     end = trained(length_drop(start, mix, output.run, settings, drop), output.run)
     told = {"validated by": f"mean F1 in full and with layers dropping {bound / 2:g}"} if end.f1 is not None else {}
     _write(end, "LengthDrop", start, mix, settings, output, also={**asdict(drop), **told})

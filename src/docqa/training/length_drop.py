@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,20 +28,25 @@ from docqa.training.run import Event, Settings, train
 from docqa.training.start import load_start
 
 
+Passes = Literal["all", "two", "one"]
+
+
 @dataclass(frozen=True, slots=True)
 class LengthDrop:
     """What is drawn in a step: `random` configurations, and the smallest, in which each layer drops the share `bound`.
 
     `bound` is the largest share of its tokens that a layer may drop (the paper's p). `layer_dropout` is the
     chance of a layer to be left out of a random configuration altogether (LayerDrop, Fan et al. 2019, arXiv
-    1909.11556), which the paper has at 0.2. With `alternating` a step draws only one of all these, the smallest
-    every other time, which takes a quarter less time. UsageError unless bound and chance are shares.
+    1909.11556), which the paper has at 0.2. `passes` says how many passes a step makes: all of these and the full
+    one; two, the full one and one of these, the smallest every other time; or one, the full one every other time.
+    Passes beside the full one learn its predictions, one alone the answers. UsageError unless bound and chance are
+    shares.
     """
 
     bound: float = 0.35
     random: int = 1
     layer_dropout: float = 0.0
-    alternating: bool = False
+    passes: Passes = "all"
 
     def __post_init__(self) -> None:
         if not 0 < self.bound < 1:
@@ -49,13 +55,13 @@ class LengthDrop:
             raise UsageError(f"layers are left out with a chance from 0 to below 1, not {self.layer_dropout}")
 
     def configurations(self, layers: int, random: Random) -> Iterator[LengthConfiguration]:
-        """The configurations to train in a step beside the full one, the smallest first."""
-        if self.alternating:
+        """The configurations to train in a step beside the full one, or instead of it; the smallest first."""
+        if self.passes == "all":
+            yield self.smallest(layers)
+            for _ in range(self.random):
+                yield self._drawn(layers, random)
+        elif self.passes == "two" or random.random() < 0.5:
             yield self.smallest(layers) if random.random() < 0.5 else self._drawn(layers, random)
-            return
-        yield self.smallest(layers)
-        for _ in range(self.random):
-            yield self._drawn(layers, random)
 
     def usual(self, layers: int) -> LengthConfiguration:
         """The mean of the random configurations' draws: each layer drops half of the bound."""
@@ -94,17 +100,23 @@ class LengthDropObjective:
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:
         """The full pass's loss, then one for each configuration, the smallest first."""
+        configurations = list(self._length_drop.configurations(len(self.model.layers), random))
+        if self._length_drop.passes == "one" and configurations:
+            yield span_loss(self._shorter(batch, configurations[0], random), batch)
+            return
         logits, scores = scored_logits(self.model, batch)
         yield span_loss(logits, batch) + _SIGNIFICANCE_WEIGHT * significance_loss(scores, batch)
         teacher = logits.detach()
+        for lengths in configurations:
+            yield distillation_loss(self._shorter(batch, lengths, random), teacher, batch)
+
+    def _shorter(self, batch: Batch, lengths: LengthConfiguration, random: Random) -> Tensor:
+        """The logits under a configuration; if it is a random one, without the layers that are left out."""
         layers = len(self.model.layers)
-        smallest = self._length_drop.smallest(layers)
-        for lengths in self._length_drop.configurations(layers, random):
-            kept = list(range(layers)) if lengths == smallest else self._length_drop.layers(layers, random)
-            shares = LengthConfiguration(tuple(lengths.shares[layer] for layer in kept))
-            with only_layers(self.model, kept):
-                shorter = span_logits(self.model, batch, shares)
-            yield distillation_loss(shorter, teacher, batch)
+        smallest = lengths == self._length_drop.smallest(layers)
+        kept = list(range(layers)) if smallest else self._length_drop.layers(layers, random)
+        with only_layers(self.model, kept):
+            return span_logits(self.model, batch, LengthConfiguration(tuple(lengths.shares[layer] for layer in kept)))
 
     def to(self, device: torch.device) -> None:
         """Move the reader."""

@@ -51,16 +51,21 @@ DECEPTIVE = ("The_Legend_of_Zelda:_Twilight_Princess",)
 
 # How often a question is used in a pass of the second stage, which is about what was written for docqa.
 SECOND_SHARES = {
-    "squadshifts-new-wiki": 1.0,
-    "squad-v2.0-train-10-articles": 1.0,
-    "squadshifts-reddit": 0.2,
-    "squadshifts-amazon": 0.2,
-    "qamr": 0.06,
-    "everyday": 0.5,
-    "articles": 0.6,
+    "squadshifts-new-wiki": 0.6,
+    "squad-v2.0-train-10-articles": 0.6,
+    "squadshifts-reddit": 0.25,
+    "squadshifts-amazon": 0.25,
+    "qamr": 0.03,
+    "everyday": 0.35,
+    "articles": 0.3,
 }
 # The public sets about whose paragraphs more questions were written for docqa.
-ASKED_MORE = ("squadshifts-new-wiki", "squad-v2.0-train-10-articles")
+ASKED_MORE = (
+    "squadshifts-new-wiki",
+    "squad-v2.0-train-10-articles",
+    "squadshifts-reddit",
+    "squadshifts-amazon",
+)
 # How many of the documents written for docqa that only look right come with a question about them, on average.
 OWN_DISTRACTORS = 0.5
 
