@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import cache
 from statistics import fmean
 
@@ -133,16 +134,19 @@ def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths
                     received[key] += weight
             taken[query] = torch.cat(mixed)
             attended[query] = layer.attention_norm(states[query] + layer.attention_output(taken[query]))
+        kept = lengths.kept(number, len(tokens))
         if layer.significance_head is not None:
+            asking = sum(not segments[place] for place in staying)
             scores = one_head(
                 layer.significance_head,
                 [states[place] for place in staying],
                 [taken[place] for place in staying],
-                asking=sum(not segments[place] for place in staying),
+                asking,
             )
             received = {place: fmean(scores[max(0, row - 2) : row + 3]) for row, place in enumerate(staying)}
+            received |= {place: math.inf for row, place in enumerate(staying[:asking]) if row < kept / 2}
         others = sorted(staying[1:], key=lambda place: -received[place])
-        staying = sorted([0, *others[: lengths.kept(number, len(tokens)) - 1]])
+        staying = sorted([0, *others[: kept - 1]])
         for place in staying:
             raised = layer.up(attended[place])
             states[place] = layer.output_norm(attended[place] + layer.down(raised))

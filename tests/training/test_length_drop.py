@@ -81,7 +81,7 @@ def mean_loss(model: SpanModel, file: Path, tokenizer: Tokenizer, lengths: Lengt
 
 
 def trained(start: Path, file: Path, folder: Path, drop: LengthDrop | None) -> SpanModel:
-    settings = Settings(steps=120, rate=5e-3, window_tokens=64, batch_tokens=512, device="cpu")
+    settings = Settings(steps=200, rate=5e-3, window_tokens=64, batch_tokens=512, device="cpu")
     mix = Mix([Source(file, "toy")])
     run = length_drop(start, mix, folder, settings, drop) if drop else fine_tune(start, mix, folder, settings)
     *_, end = run

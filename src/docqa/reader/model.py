@@ -258,7 +258,7 @@ class SpanModel(nn.Module):
             dropping, learnt = kept != previous, layer.significance_head is not None
             mixed, significance = layer.attend(hidden, real, weigh=dropping and not learnt)
             if dropping and learnt:
-                significance = _smoothed(layer.score(hidden, mixed, real, asking), real)
+                significance = _question_first(layer.score(hidden, mixed, real, asking), asking, kept)
             if significance is not None:
                 order = _by_significance(significance, real)
                 going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
@@ -302,20 +302,6 @@ def _in_place(going: Tensor, kept: Tensor) -> Tensor:
     return torch.where(kept, going, going + beyond).sort(dim=1).values % beyond
 
 
-# How far a token's neighbours count on either side: what is kept should hang together.
-_NEIGHBOURS = 2
-
-
-def _smoothed(scores: Tensor, real: Tensor) -> Tensor:
-    """The mean of each token's and its real neighbours' scores; both are (batch, tokens), in the input's order."""
-    width = 2 * _NEIGHBOURS + 1
-    sums, counts = (
-        functional.avg_pool1d(each[:, None], width, stride=1, padding=_NEIGHBOURS)[:, 0]
-        for each in (scores.masked_fill(~real, 0.0), real.to(scores.dtype))
-    )
-    return sums / counts.clamp_min(1 / width)
-
-
 def _targets(real: Tensor, places: Tensor, beyond: int, rows: Tensor) -> Tensor:
     """Where the logits of these rows belong in the input; `beyond` it for those that were dropped earlier."""
     return torch.where(real.gather(1, rows), places.gather(1, rows), beyond)
@@ -326,6 +312,16 @@ def _rows(hidden: Tensor, rows: Tensor) -> Tensor:
     batch, tokens, width = hidden.shape
     flat = rows + tokens * torch.arange(batch, device=rows.device)[:, None]
     return hidden.reshape(batch * tokens, width).index_select(0, flat.flatten()).view(batch, -1, width)
+
+
+def _question_first(significance: Tensor, asking: Tensor, kept: list[int]) -> Tensor:
+    """Let the question's tokens go on before all of the passage's, while they are not more than half of what goes on.
+
+    All are (batch, tokens); the question comes first. Heads learn the places of answers only.
+    """
+    places = torch.arange(asking.shape[1], device=asking.device)
+    at_most = torch.tensor(kept, device=asking.device)[:, None] / 2
+    return significance.masked_fill(asking & (places < at_most), float("inf"))
 
 
 def _by_significance(significance: Tensor, real: Tensor) -> Tensor:

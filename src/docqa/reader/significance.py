@@ -24,7 +24,7 @@ _SHARPNESS, _HALF_MATCH = 10.0, 0.6
 
 
 class SignificanceHead(nn.Module):
-    """One logit a token: whether it belongs to the question, or an answer stands at it or near it."""
+    """One logit a token of the passage: how likely an answer begins or ends at it or close by."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class SignificanceHead(nn.Module):
         passage = real & ~asking
         # What tells places apart; a long question finds more everywhere.
         mean = (found * passage).sum(dim=1, keepdim=True) / passage.sum(dim=1, keepdim=True).clamp_min(1)
-        return own + found - mean
+        return _smoothed(own + found - mean, real)
 
     def _told(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All that is linear, in two products instead of three: (batch, tokens), (…, reaches), (…, likeness width)."""
@@ -81,3 +81,17 @@ class SignificanceHead(nn.Module):
             margin -= step
             found = found + (near[..., margin : near.shape[2] - margin] * weights[:, :, reach, None]).sum(dim=1)
         return found
+
+
+# How far a token's neighbours count on either side: what is kept should hang together.
+_NEIGHBOURS = 2
+
+
+def _smoothed(scores: Tensor, real: Tensor) -> Tensor:
+    """The mean of each token's and its real neighbours' scores; both are (batch, tokens), in the input's order."""
+    width = 2 * _NEIGHBOURS + 1
+    sums, counts = (
+        functional.avg_pool1d(each[:, None], width, stride=1, padding=_NEIGHBOURS)[:, 0]
+        for each in (scores.masked_fill(~real, 0.0), real.to(scores.dtype))
+    )
+    return sums / counts.clamp_min(1 / width)

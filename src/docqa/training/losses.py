@@ -57,26 +57,30 @@ def _shared_loss(logits: Tensor, targets: Tensor, questions: Tensor) -> Tensor:
     return (of_questions - logits[rows, targets[rows]]).sum()
 
 
-# How many tokens on either side of an answer belong to what has to be kept of a passage.
-_SURROUNDINGS = 10
+# Over how many tokens on either side of it an answer's first or last one is spread.
+_SPREAD = 2
 
 
-def significance_loss(scores: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy of the significance heads' logits (layers, batch, tokens), over inputs with an answer.
+def significance_loss(scores: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the significance heads' softmax over the passage's tokens, over inputs with an answer.
 
-    Significant are the question and, in the passage, the answer with what stands around it.
+    scores are (layers, batch, tokens), logits the reader's own with nothing dropped, (batch, tokens, 2). Half of what
+    is wanted are the first and last token of the right answer, half those that the reader itself holds likely: what it
+    cannot find among all tokens, it need not keep. Both are spread over neighbours.
     """
     rows = torch.nonzero(batch.starts > 0).squeeze(1)
     if not len(rows):
         # Alone in a step, it must have a gradient all the same.
         return 0.0 * scores.sum()
-    places = torch.arange(batch.tokens.shape[1], device=scores.device)
-    near = (places >= batch.starts[rows, None] - _SURROUNDINGS) & (places <= batch.ends[rows, None] + _SURROUNDINGS)
-    wanted = near | (batch.segments[rows] == 0)
-    losses = functional.binary_cross_entropy_with_logits(
-        scores[:, rows], wanted.to(scores.dtype).expand(len(scores), -1, -1), reduction="none"
-    )
-    return losses[:, batch.real[rows]].mean()
+    passage = batch.places[rows].clone()
+    passage[:, 0] = False
+    found = logits[rows].detach().masked_fill(~passage[:, :, None], float("-inf")).softmax(dim=1).mean(dim=2)
+    right = (functional.one_hot(target[rows], scores.shape[2]) for target in (batch.starts, batch.ends))
+    wanted = found / 2 + sum(right) / 4
+    spread = functional.avg_pool1d(wanted[:, None], 2 * _SPREAD + 1, stride=1, padding=_SPREAD)[:, 0] * passage
+    wanted = spread / spread.sum(dim=1, keepdim=True)
+    given = scores[:, rows].float().masked_fill(~passage, float("-inf")).log_softmax(dim=2)
+    return -(wanted * given.masked_fill(~passage, 0.0)).sum(dim=2).mean()
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0) -> Tensor:

@@ -1,7 +1,6 @@
 """Learning which tokens matter: the significance heads alone, of a reader that stays as it is.
 
-A head is a linear map of what a layer is given and of what its attention takes in. It learns the question and the
-surroundings of the right answer, so it keeps the stretches of a passage where an answer may stand.
+They learn where the right answer begins and ends, and where the reader would have it if nothing were dropped.
 """
 
 from __future__ import annotations
@@ -37,7 +36,8 @@ class SignificanceObjective:
 
     def losses(self, batch: Batch, random: Random) -> Iterator[Tensor]:  # noqa: ARG002 (nothing is drawn)
         """The heads' loss, with nothing dropped."""
-        yield significance_loss(scored_logits(self.model, batch)[1], batch)
+        logits, scores = scored_logits(self.model, batch)
+        yield significance_loss(scores, logits, batch)
 
     def to(self, device: torch.device) -> None:
         """Move the reader."""
