@@ -16,6 +16,7 @@ from docqa.reader.choices import DEVICES
 
 if TYPE_CHECKING:
     from docqa.training.data import Mix
+    from docqa.training.length_drop import Passes
     from docqa.training.reader_folder import Stage
     from docqa.training.run import Settings, Trained
 
@@ -219,7 +220,7 @@ def significance_command(start: str, mix: Mix, settings: Settings, output: _Outp
     default="all",
     show_default=True,
     help="A step's passes: in full and all configurations; in full and one of them; or one only, in full every other"
-    " time, which takes half the time.",
+    " time.",
 )
 @_options_data
 @_options_run

@@ -27,7 +27,6 @@ from docqa.training.losses import distillation_loss, scored_logits, significance
 from docqa.training.run import Event, Settings, train
 from docqa.training.start import load_start
 
-
 Passes = Literal["all", "two", "one"]
 
 
