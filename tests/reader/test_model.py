@@ -260,7 +260,7 @@ def test_so_many_go_on_that_few_shapes_occur(kept: list[int], beyond: int) -> No
     carried = module._carried(kept, rows)
     assert max(kept) <= carried <= rows
     assert carried == rows or carried % module.ROWS_STEP == 0
-    going_on = module._kept(kept, torch.zeros(len(kept), carried))
+    going_on = module._first(kept, torch.zeros(len(kept), carried))
     assert going_on.sum(dim=1).tolist() == kept
 
 

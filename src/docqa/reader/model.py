@@ -15,7 +15,7 @@ Shapes are written (batch, tokens, width); `heads` is the number of attention he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -263,7 +263,7 @@ class SpanModel(nn.Module):
                 order = _by_significance(significance, real)
                 going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
                 restored = self._restore(restored, _rows(hidden, leaving), _targets(real, places, tokens, leaving))
-                real = _kept(kept, going)
+                real = _first(kept, going)
                 going = _in_place(going, real)
                 asking = asking.gather(1, going) & real
                 hidden, mixed, places = _rows(hidden, going), _rows(mixed, going), places.gather(1, going)
@@ -291,9 +291,9 @@ def _carried(kept: list[int], rows: int) -> int:
     return min(rows, -(-max(kept) // ROWS_STEP) * ROWS_STEP)
 
 
-def _kept(kept: list[int], going: Tensor) -> Tensor:
-    """Which rows of those that go on, most significant first, are more than filling: boolean (batch, going)."""
-    return torch.arange(going.shape[1], device=going.device) < torch.tensor(kept, device=going.device)[:, None]
+def _first(counts: Sequence[float], rows: Tensor) -> Tensor:
+    """Which rows are among the first so many of their input: boolean (batch, rows), as `rows` has them."""
+    return torch.arange(rows.shape[1], device=rows.device) < torch.tensor(counts, device=rows.device)[:, None]
 
 
 def _in_place(going: Tensor, kept: Tensor) -> Tensor:
@@ -319,9 +319,7 @@ def _question_first(significance: Tensor, asking: Tensor, kept: list[int]) -> Te
 
     All are (batch, tokens); the question comes first. Heads learn the places of answers only.
     """
-    places = torch.arange(asking.shape[1], device=asking.device)
-    at_most = torch.tensor(kept, device=asking.device)[:, None] / 2
-    return significance.masked_fill(asking & (places < at_most), float("inf"))
+    return significance.masked_fill(asking & _first([count / 2 for count in kept], asking), float("inf"))
 
 
 def _by_significance(significance: Tensor, real: Tensor) -> Tensor:

@@ -104,8 +104,8 @@ class LengthDropObjective:
             yield span_loss(self._shorter(batch, configurations[0], random), batch)
             return
         logits, scores = scored_logits(self.model, batch)
+        yield span_loss(logits, batch) + _SIGNIFICANCE_WEIGHT * significance_loss(scores, logits, batch)
         teacher = logits.detach()
-        yield span_loss(logits, batch) + _SIGNIFICANCE_WEIGHT * significance_loss(scores, teacher, batch)
         for lengths in configurations:
             yield distillation_loss(self._shorter(batch, lengths, random), teacher, batch)
 
