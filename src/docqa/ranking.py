@@ -88,14 +88,10 @@ class Ranking:
     def load(cls, folder: Path) -> Ranking:
         """Load the ranking of a reader model's folder; a folder without one gets the plain sum of both scores.
 
-        ReaderError if the file is not what `save` writes.
+        ReaderError if the file is not what `to_json` writes.
         """
         file = folder / FILE
         return cls.from_json(file.read_text(encoding="utf-8"), file) if file.is_file() else cls()
-
-    def save(self, folder: Path) -> None:
-        """Write the ranking into a reader model's folder."""
-        (folder / FILE).write_text(self.to_json() + "\n", encoding="utf-8")
 
     @classmethod
     def from_json(cls, text: str, origin: Path) -> Ranking:

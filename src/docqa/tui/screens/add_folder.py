@@ -84,10 +84,7 @@ class PathInput(Line):
 
 
 class AddFolderScreen(ModalScreen[str | None]):
-    """Type a path, or choose in the tree below. **Tab** completes, **Enter** in the line indexes.
-
-    The screen's result is the folder or file to index, or None.
-    """
+    """Type a path, or choose in the tree below. **Tab** completes, **Enter** in the line indexes."""
 
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -97,6 +94,7 @@ class AddFolderScreen(ModalScreen[str | None]):
     ]
 
     def __init__(self, beginning: str | None = None) -> None:
+        """The screen's result is the folder or file to index, or None."""
         super().__init__()
         self._beginning = _with_separator(beginning or os.path.expanduser("~"))
         self._chosen: str | None = None

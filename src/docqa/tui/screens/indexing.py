@@ -102,8 +102,7 @@ class Progress:
 class IndexingScreen(ModalScreen[bool]):
     """Watch files being taken into the library; **Escape** stops, and what was done stays done.
 
-    Without paths, all folders of the library are gone through for changes.
-    The screen's result tells whether the library has changed.
+    Files that did not change since are not read again.
     """
 
     app: DocqaApp
@@ -115,6 +114,7 @@ class IndexingScreen(ModalScreen[bool]):
     ]
 
     def __init__(self, paths: Sequence[str] | None, *, close_when_done: bool = False) -> None:
+        """Index `paths`, None for all folders of the library; the screen's result tells whether it has changed."""
         super().__init__()
         self._paths = paths
         self._started = time.monotonic()

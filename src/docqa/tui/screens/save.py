@@ -30,10 +30,7 @@ class FileInput(Line):
 
 
 class SaveScreen(ModalScreen[str | None]):
-    """Say where to write this session as Markdown. **Enter** writes; no file is ever overwritten.
-
-    The screen's result is the file that was written, or None.
-    """
+    """Say where to write this session as Markdown. **Enter** writes; no file is ever overwritten."""
 
     HELP = cleandoc(__doc__ or "")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,6 +38,7 @@ class SaveScreen(ModalScreen[str | None]):
     ]
 
     def __init__(self, markdown: str, *, folder: Path | None = None) -> None:
+        """The screen's result is the file that was written, or None."""
         super().__init__()
         self._markdown = markdown
         self._proposed = free_name(folder or Path.cwd(), f"docqa {date.today().isoformat()}", ".md")
