@@ -13,11 +13,14 @@ import pytest
 import tables
 
 from docqa import DocQA, ReaderError, UsageError, asking
+from docqa.evaluation.sample_library import read_questions
 from docqa.reader.choices import Effort
 from docqa.reader.lengths import PASSAGES, LengthConfiguration
 from docqa.reader.reader import Reading
+from docqa.records import Result, Source
 
 QUESTION = "When does the lease end?"
+QUESTIONS = Path(__file__).parents[1] / "data" / "questions.json"
 
 
 @pytest.fixture
@@ -243,6 +246,25 @@ def test_a_deadline_on_the_real_clock(engine: DocQA) -> None:
     assert engine.ask(QUESTION, within_ms=60_000).complete
     hurried = engine.ask(QUESTION, within_ms=0.001, min_confidence=0.0)
     assert (hurried.complete, hurried.reader.passages, bool(hurried.answers)) == (False, 1, True)
+
+
+def test_reading_ends_when_no_passage_that_is_left_can_win(sample: Path) -> None:
+    questions = [each.question for each in read_questions(QUESTIONS)][::9]
+    with DocQA(sample) as engine:
+        early = [engine.ask(each, top=1, min_confidence=0.0) for each in questions]
+        # Without knowing what calibration saw, nothing is out of the question.
+        engine.set_ranking(replace(engine.ranking, ranges={}))
+        whole = [engine.ask(each, top=1, min_confidence=0.0) for each in questions]
+    assert [first(each) for each in early] == [first(each) for each in whole]
+    assert all(each.complete and not each.notices for each in early)
+    assert {each.reader.passages for each in whole} == {10}
+    # Three, then three more are read, then the rest.
+    assert {each.reader.passages for each in early} == {3, 6, 10}
+
+
+def first(result: Result) -> tuple[str, Source] | None:
+    """The first answer and where it stands."""
+    return (result.answers[0].text, result.answers[0].sources[0]) if result.answers else None
 
 
 def test_a_deadline_when_nothing_matches(engine: DocQA) -> None:

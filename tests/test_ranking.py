@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from docqa.errors import ReaderError
-from docqa.ranking import FEATURES, FILE, Ranking, confidence_features, propose
+from docqa.ranking import FEATURES, FILE, Ranking, confidence_features, known_unread, propose
 from docqa.records import Candidate, Document, Passage, Span
 
 TEXT = "The valve opens at 3 bar. The pump is quiet."
@@ -67,6 +67,26 @@ def test_shares_of_nothing_and_of_all_have_finite_odds() -> None:
     assert np.isfinite(confidence_features(np.array([0.0, 1.0]), np.zeros((2, len(FEATURES))))).all()
 
 
+def test_what_a_proposal_can_score_at_most_by_hand() -> None:
+    ranges = {
+        **dict.fromkeys(FEATURES, (0.0, 0.0)),
+        "logit": (-2.0, 7.0),
+        "answer_terms": (0.5, 3.0),
+        "bm25": (1.0, 9.0),
+    }
+    ranking = Ranking({"logit": 2.0, "answer_terms": -1.0, "bm25": 0.5}, ranges=ranges)
+    assert ranking.highest_score({}) == 2 * 7 - 0.5 + 0.5 * 9
+    assert ranking.highest_score({"bm25": 4.0}) == 2 * 7 - 0.5 + 0.5 * 4
+    assert Ranking({"logit": 2.0}).highest_score({"bm25": 4.0}) == math.inf
+
+
+def test_what_is_known_before_reading_is_what_a_proposal_has() -> None:
+    *_, proposal = propose(["pump"], [candidate(), candidate(score=1.0)], [[], [span("quiet")]])
+    features = dict(zip(FEATURES, proposal.features, strict=True))
+    known = known_unread(candidate(score=1.0), rank=1, best=4.0)
+    assert known == {name: features[name] for name in known}
+
+
 def test_the_confidence_for_a_precision_is_the_lowest_that_reached_it() -> None:
     ranking = Ranking(precisions=((0.8, 0.3), (0.9, 0.6), (0.95, 0.8)))
     assert ranking.confidence_for(0.85) == 0.6
@@ -75,7 +95,9 @@ def test_the_confidence_for_a_precision_is_the_lowest_that_reached_it() -> None:
 
 
 def test_a_ranking_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    ranking = Ranking({"logit": 0.25}, {"odds": 1.5, "bias": -1.0}, 0.4, ((0.9, 0.6),))
+    ranking = Ranking(
+        {"logit": 0.25}, {"odds": 1.5, "bias": -1.0}, 0.4, ((0.9, 0.6),), dict.fromkeys(FEATURES, (0.0, 1.5))
+    )
     (tmp_path / FILE).write_text(ranking.to_json())
     assert Ranking.load(tmp_path) == ranking
 
@@ -93,6 +115,8 @@ def test_a_folder_without_one_gets_the_plain_sum(tmp_path: Path) -> None:
         '{"precisions": [], "confidence": {"odds": NaN}}',
         '{"precisions": [], "least_confidence": null}',
         '{"precisions": [[0.9]]}',
+        '{"precisions": [], "ranges": {"logit": [0, 1]}}',
+        '{"precisions": [], "ranges": {"logit": [0]}}',
     ],
 )
 def test_another_file_is_refused_by_name(tmp_path: Path, content: str) -> None:

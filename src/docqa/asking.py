@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol, TypedDict
 import numpy as np
 
 from docqa import events, files
-from docqa.answers import rank, source
+from docqa.answers import grouped, rank, source
 from docqa.errors import UsageError
 from docqa.explaining import explained
 from docqa.questions import Filters, Question, parse_question
-from docqa.ranking import Proposal, Ranking, propose
+from docqa.ranking import Proposal, Ranking, known_unread, propose
 from docqa.reader.choices import DEFAULT_EFFORT, EFFORTS, Effort
 from docqa.reader.lengths import PASSAGES, LengthConfiguration, MeasuredLengths
 from docqa.records import Answer, Candidate, Explanation, Match, ReaderInfo, Result, Span, Timing
@@ -99,7 +99,7 @@ def ask_events(library: Library, question: str, options: AskOptions) -> Generato
         texts = [each.passage.text for each in candidates]
         plan = _plan_within(reader, parsed.text, texts, effort, within_ms - 1000 * (retrieved - started))
     deadline = math.inf if within_ms is None else reading_started + within_ms / 1000 - (retrieved - started)
-    reading = _Reading(reader, parsed, candidates, ranking, plan, deadline, options.get("before_batch"))
+    reading = _Reading(reader, parsed, candidates, ranking, plan, deadline, top, options.get("before_batch"))
     for proposals in reading.rounds():
         if not reading.finished or plan.stages == 2:
             so_far = rank(proposals, ranking, top)
@@ -207,8 +207,9 @@ def _plan_within(reader: Reader, question: str, texts: Sequence[str], effort: Ef
 class _Reading:
     """The passages being read, the likeliest first, until all are or the deadline (by `perf_counter`) has come.
 
-    For each passage that was read, `tokens` says how many tokens it was to the reader, and `read_by` by which
-    configuration its spans were found; `reread` are those read for the second time.
+    It is `decided`, and ends as well, when no passage that is left can have one of the `top` answers. For each passage
+    that was read, `tokens` says how many tokens it was to the reader, and `read_by` by which configuration its spans
+    were found; `reread` are those read for the second time.
     """
 
     reader: Reader
@@ -217,12 +218,14 @@ class _Reading:
     ranking: Ranking
     plan: _Plan
     deadline: float
+    top: int
     before_batch: Callable[[], None] | None = None
     spans: list[tuple[Span, ...]] = field(default_factory=list)
     tokens: dict[int, int] = field(default_factory=dict)
     read_by: dict[int, LengthConfiguration | None] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
     reread: set[int] = field(default_factory=set)
+    decided: bool = False
     question_shortened: bool = False
 
     def rounds(self) -> Iterator[list[Proposal]]:
@@ -231,6 +234,9 @@ class _Reading:
         for part in parts:
             self._read(part, self.plan.first)
             yield self.proposals
+            self.decided = self._is_decided()
+            if self.decided:
+                break
         while self.plan.stages == 2 and (places := self._can_still_win()):
             self._read(places, self.plan.then)
             yield self.proposals
@@ -246,6 +252,19 @@ class _Reading:
             self.tokens[place] = tokens
             self.read_by[place] = lengths
         self.proposals = propose(self.question.terms, self.candidates[: len(self.spans)], self.spans)
+
+    def _is_decided(self) -> bool:
+        """Whether no passage that is left can have an answer as good as those to be given, by all calibration saw.
+
+        How what is only sifted scores says little of what it will when read in full.
+        """
+        unread = list(enumerate(self.candidates))[len(self.spans) :]
+        worst = grouped(self.proposals, self.ranking)[self.top - 1 : self.top]
+        if not worst or self.plan.stages == 2:
+            return False
+        least = self.ranking.scores(np.array([worst[0].proposals[0].features]))[0]
+        best = self.candidates[0].score
+        return all(self.ranking.highest_score(known_unread(each, place, best)) < least for place, each in unread)
 
     def _can_still_win(self) -> list[int]:
         """The candidates to be read again: first the best few, then all that may still outdo the best of those.
@@ -289,8 +308,8 @@ class _Reading:
 
     @property
     def finished(self) -> bool:
-        """Whether all passages have been read, once at least."""
-        return len(self.spans) == len(self.candidates)
+        """Whether all passages have been read, once at least, or those that are left cannot matter."""
+        return self.decided or len(self.spans) == len(self.candidates)
 
     def kept(self, proposal: Proposal) -> tuple[int, tuple[int, ...]]:
         """How many tokens a proposal's passage was read as, and how many of them each layer kept."""

@@ -76,13 +76,15 @@ class Ranking:
     """The fitted weights, by feature; what is not named weighs nothing.
 
     `least_confidence` is the confidence below which an answer counts as none. `precisions` pairs shares of
-    right answers with the confidence from which on calibration answers reached them.
+    right answers with the confidence from which on calibration answers reached them. `ranges` are the lowest and the
+    highest value of each feature in calibration; unknown without.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: {"logit": 1.0, "bm25": 1.0})
     confidence: Mapping[str, float] = field(default_factory=lambda: {"odds": 1.0})
     least_confidence: float = 0.0
     precisions: tuple[tuple[float, float], ...] = ()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Ranking:
@@ -98,7 +100,9 @@ class Ranking:
         """Read what `to_json` wrote; ReaderError, naming where it came from, if it is anything else."""
         try:
             content = json.loads(text)
-            ranking = cls(**{**content, "precisions": tuple(map(tuple, content["precisions"]))})
+            ranges = {name: (low, high) for name, (low, high) in content.get("ranges", {}).items()}
+            precisions = tuple(map(tuple, content["precisions"]))
+            ranking = cls(**{**content, "precisions": precisions, "ranges": ranges})
             ranking._check()
             unknown = {*ranking.weights, *ranking.confidence} - set(CONFIDENCE_FEATURES)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -110,9 +114,12 @@ class Ranking:
     def _check(self) -> None:
         """ValueError unless all that is computed with are numbers."""
         numbers = [*self.weights.values(), *self.confidence.values(), self.least_confidence]
-        numbers += [number for reached, least in self.precisions for number in (reached, least)]
+        for one, other in (*self.precisions, *self.ranges.values()):
+            numbers += [one, other]
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-            raise ValueError("weights, confidences and precisions must be numbers")
+            raise ValueError("weights, confidences, precisions and ranges must be numbers")
+        if self.ranges and set(self.ranges) != set(FEATURES):
+            raise ValueError(f"ranges must be those of {', '.join(FEATURES)}")
 
     def to_json(self) -> str:
         """Write as JSON."""
@@ -121,6 +128,18 @@ class Ranking:
     def scores(self, features: Floats) -> Floats:
         """Score proposals by their features, (proposals, FEATURES)."""
         return features @ self._weights
+
+    def highest_score(self, known: Mapping[str, float]) -> float:
+        """The most that a proposal can score of which only some features are known; infinite if nothing tells.
+
+        The other features may be whatever they were in calibration.
+        """
+        if not self.ranges:
+            return math.inf
+        bounds = {**self.ranges, **{name: (value, value) for name, value in known.items()}}
+        weights = zip(FEATURES, self._weights.tolist(), strict=True)
+        highest: float = sum(max(weight * end for end in bounds[name]) for name, weight in weights)
+        return highest
 
     def confidences(self, shares: Floats, features: Floats) -> Floats:
         """The probability that each answer is right.
@@ -158,6 +177,15 @@ def confidence_features(shares: Floats, features: Floats) -> Floats:
     return np.column_stack([odds, features, np.ones(len(shares))])
 
 
+def known_unread(candidate: Candidate, rank: int, best: float) -> dict[str, float]:
+    """The features of all proposals in a candidate that are known before it is read.
+
+    `rank` is its place, from 0, and `best` the best candidate's score.
+    """
+    score = candidate.score
+    return {"bm25": score, "relative_bm25": score / best, "rank": float(np.log1p(rank))}
+
+
 def propose(terms: Sequence[str], candidates: Sequence[Candidate], spans: Sequence[Sequence[Span]]) -> list[Proposal]:
     """Make proposals of the spans found in each candidate; of spans that overlap in one, only the best.
 
@@ -174,7 +202,7 @@ def propose(terms: Sequence[str], candidates: Sequence[Candidate], spans: Sequen
 def _in_passage(
     terms: frozenset[str], candidate: Candidate, spans: Sequence[Span], rank: int, best: float
 ) -> Iterator[Proposal]:
-    text = candidate.passage.text
+    text, known = candidate.passage.text, known_unread(candidate, rank, best)
     parts = [(bounds, terms.intersection(document_terms(text[slice(*bounds)]))) for bounds in sentences(text)]
     for span in _apart(spans):
         quote = text[span.start : span.end]
@@ -186,9 +214,7 @@ def _in_passage(
         features = (
             span.logit,
             span.logit - span.null_logit,
-            candidate.score,
-            candidate.score / best,
-            float(np.log1p(rank)),
+            *known.values(),
             len(near) / len(terms),
             float(np.log1p(len(set(document_terms(quote))))),
         )

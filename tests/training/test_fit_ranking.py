@@ -17,6 +17,7 @@ from docqa.training.ranking import (
     fit_ranking,
     fit_weights,
     precision_table,
+    seen_ranges,
 )
 
 DOCUMENT = Document("/a", "text/plain", 1, 1, "", 1, 1)
@@ -76,6 +77,14 @@ def test_a_few_questions_move_a_prior_only_a_little() -> None:
 def test_answers_of_one_kind_only_cannot_be_fitted(answerable: float, kind: str) -> None:
     with pytest.raises(UsageError, match=f"all 50 first answers are {kind}"):
         fit_ranking(questions(50, answerable=answerable), Ranking())
+
+
+def test_ranges_hold_all_that_was_seen_now_and_before() -> None:
+    nothing, much = proposal(1, {"logit": -3.0}), proposal(2, {"logit": 4.0, "bm25": 2.0})
+    seen = seen_ranges([Judged((nothing, much), (False, True))], {})
+    assert (seen["logit"], seen["bm25"], seen["rank"]) == ((-3.0, 4.0), (0.0, 2.0), (0.0, 0.0))
+    wider = seen_ranges([Judged((proposal(3, {"logit": 5.0}),), (True,))], seen)
+    assert (wider["logit"], wider["bm25"]) == ((-3.0, 5.0), (0.0, 2.0))
 
 
 def test_the_advised_confidence_withholds_six_of_ten_wrong_answers() -> None:

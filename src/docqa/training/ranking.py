@@ -130,7 +130,11 @@ def fit_ranking(judged: Sequence[Judged], prior: Ranking | None = None) -> Ranki
             f"all {len(right)} first answers are {'right' if right.all() else 'wrong'}: a confidence needs"
             " questions of both kinds to be fitted"
         )
-    ranking = replace(ranking, confidence=fit_confidence(shares, features, right, prior.confidence))
+    ranking = replace(
+        ranking,
+        confidence=fit_confidence(shares, features, right, prior.confidence),
+        ranges=seen_ranges(judged, prior.ranges),
+    )
     confidences = ranking.confidences(shares, features)
     if len(right) < FEWEST_ANSWERS:
         return ranking
@@ -159,6 +163,16 @@ def fit_weights(judged: Sequence[Judged], prior: Mapping[str, float]) -> dict[st
         return -torch.stack(given).sum()
 
     return _fitted(loss, RANKED_BY, prior, scale)
+
+
+def seen_ranges(judged: Sequence[Judged], prior: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest value of each feature, those of the prior included."""
+    seen = [each.features for each in judged]
+    if prior:
+        seen.append(np.array([prior[name] for name in FEATURES]).T)
+    features = np.concatenate(seen).round(6)
+    ends = zip(features.min(axis=0).tolist(), features.max(axis=0).tolist(), strict=True)
+    return dict(zip(FEATURES, ends, strict=True))
 
 
 def fit_confidence(
