@@ -70,6 +70,22 @@ def test_a_question_of_question_words_alone_keeps_them() -> None:
     assert question_terms("What's it?") == ["what", "s", "it"]
 
 
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("Who pays the rent in May?", ["pay", "rent", "may"]),
+        ("May the tenant keep it with us?", ["tenant", "keep"]),
+        ("What did Will say?", ["say", "will"]),
+        ("Will the US office move?", ["us", "offic", "move"]),
+        ("IT budget", ["it", "budget"]),
+        ("WHERE IS IT BOUGHT", ["bought"]),
+        ("How long may it take?", ["long", "take"]),
+    ],
+)
+def test_question_words_that_are_names_are_looked_for(question: str, terms: list[str]) -> None:
+    assert sorted(question_terms(question)) == sorted(terms)
+
+
 @pytest.mark.parametrize("question", ["", " ", "?!", "\n\t", "___", "— …", "\x00", "\udcff"])
 def test_a_question_without_words_has_no_terms(question: str) -> None:
     assert question_terms(question) == []

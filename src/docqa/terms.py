@@ -34,6 +34,8 @@ _QUESTION_WORDS = frozenset(
     us ve was we were what whatever when where which who whom whose why will with would you your yours
     """.split()  # noqa: SIM905 (ninety quoted words would be harder to read)
 )
+# What some of them name when written so: a month, a country, a trade, an organisation, a person.
+_NAMES = frozenset({"May", "US", "IT", "WHO", "Will"})
 
 
 # So many words take about 30 MB; beyond them lie mostly numbers and typing errors.
@@ -140,8 +142,20 @@ def _above(path: str, heading: str) -> str:
 def question_terms(question: str) -> list[str]:
     """The terms to look for, each once, in order of first appearance.
 
-    Question words are dropped unless there is nothing else.
+    Question words are dropped unless there is nothing else, or they are written as names.
     """
     asked = [_without_accents(word) for word in words(question)]
-    telling = [word for word in asked if word not in _QUESTION_WORDS] or asked
+    dropped = _QUESTION_WORDS - _names(question)
+    telling = [word for word in asked if word not in dropped] or asked
     return list(dict.fromkeys(map(_stem, telling)))
+
+
+def _names(question: str) -> set[str]:
+    """The question words that are written as names: not in capitals for all is, or at the beginning."""
+    if question.isupper():
+        return set()
+    written = _WORD.findall(question)
+    # Any word may begin with a capital there.
+    if written and not written[0].isupper():
+        del written[0]
+    return {word.lower() for word in _NAMES.intersection(written)}
