@@ -264,6 +264,22 @@ def test_a_root_can_be_forgotten_with_or_without_its_documents(engine: DocQA, tr
         engine.remove_root(tree)
 
 
+def test_a_root_further_down_outlives_the_one_above_it(engine: DocQA, tree: Path) -> None:
+    inner = tree / "inner"
+    put(tree, "inner/x.txt", "inner/y.txt", "inner/z.skip")
+    engine.index([tree])
+    engine.add_root(inner, exclude=["*.skip"])
+    own = {root.path: root.documents for root in engine.roots()}
+    removed = engine.remove_root(tree)
+    assert (len(removed), any("inner" in path for path in removed)) == (own[str(tree)], False)
+    assert [(root.path, root.documents) for root in engine.roots()] == [(str(inner), own[str(inner)])]
+    report = engine.index()
+    assert (report.documents, report.indexed) == (2, 0)
+    # Taking a folder out by its path takes all of it.
+    assert len(engine.remove(tree)) == 2
+    assert engine.roots() == []
+
+
 # --- leading to ---------------------------------------------------------------------------------------------
 
 

@@ -153,7 +153,7 @@ class DocQA:
     def remove_root(self, path: PathLike, *, keep: bool = False) -> list[str]:
         """Forget a root; its documents leave the library unless `keep`. Return the paths of those that left.
 
-        UsageError if there is no such root.
+        Roots further down stay, with their documents. UsageError if there is no such root.
         """
         store = self._open()
         root = files.resolve_gone(path)
@@ -163,7 +163,7 @@ class DocQA:
             if not keep:
                 from docqa import indexing
 
-                return indexing.remove(store, root)
+                return indexing.remove(store, root, spared=roots.below(store, root))
             with store.transaction():
                 store.forget_root(root)
             return []

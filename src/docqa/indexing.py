@@ -16,7 +16,7 @@ from docqa.passages import place
 from docqa.preparing import Failed, Moved, Outcome, Prepared, Same, Task, failed, prepare
 from docqa.records import IndexReport
 from docqa.retriever import Retriever, SqliteRetriever
-from docqa.roots import Plan, leave_out, note_seen
+from docqa.roots import Plan, leave_out, not_below, note_seen
 from docqa.store import Known, NewDocument, SkippedRow, Store
 from docqa.terms import passage_terms
 from docqa.workers import WorkerPool
@@ -53,20 +53,20 @@ def index(store: Store, plan: Plan, *, prune: bool = False, retry: bool = False)
     yield events.IndexFinished(tally.report(store, time.perf_counter() - started))
 
 
-def remove(store: Store, root: str) -> list[str]:
-    """Take the documents at or below `root` out of an open library, of which this is the only writer.
+def remove(store: Store, path: str, *, spared: Sequence[str] = ()) -> list[str]:
+    """Take the documents at or below `path` out of an open library, of which this is the only writer.
 
-    They stay out: no run over the library's roots brings them back.
+    They stay out: no run over the library's roots brings them back. Roots in `spared` stay with what is below them.
     """
     with store.transaction():
-        known = store.known(root)
+        known = not_below(spared, store.known(path))
         retriever = SqliteRetriever(store)
         for entry in known.values():
             _remove(store, retriever, entry.document_id)
         retriever.commit()
         retriever.purge()
-        store.forget_skipped(store.skipped(root))
-        leave_out(store, root, held=bool(known))
+        store.forget_skipped(not_below(spared, store.skipped(path)))
+        leave_out(store, path, held=bool(known), spared=spared)
     return sorted(known)
 
 

@@ -18,6 +18,7 @@ from docqa.records import Root
 from docqa.store import RootRow, Store
 
 R = TypeVar("R", Root, RootRow)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,25 @@ def _remember(known: dict[str, RootRow], path: str, patterns: Patterns | None) -
             del known[root.path]
 
 
-def leave_out(store: Store, path: str, *, held: bool) -> None:
+def below(store: Store, path: str) -> list[str]:
+    """The roots further down than a path."""
+    return [root.path for root in store.roots() if _is_below(root.path, path)]
+
+
+def not_below(folders: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
+    """What is known of the paths that are neither one of the folders nor below one."""
+    apart = set(folders)
+    return {path: each for path, each in known.items() if not apart or apart.isdisjoint(_upwards(path))}
+
+
+def leave_out(store: Store, path: str, *, held: bool, spared: Sequence[str] = ()) -> None:
     """See to it that no root brings a path back: forget the roots there, and exclude it from one further up.
 
-    `held` says whether documents stood there: then it was led to, even if nothing is there now. Needs a transaction.
+    `held` says whether documents stood there: then it was led to, even if nothing is there now. The roots in
+    `spared` stay. Needs a transaction.
     """
     for root in store.roots():
-        if root.path == path or _is_below(root.path, path):
+        if (root.path == path or _is_below(root.path, path)) and root.path not in spared:
             store.forget_root(root.path)
     outer = innermost(by_path(store.roots()), path)
     if outer is None:
