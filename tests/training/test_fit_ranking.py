@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from docqa.errors import UsageError
+from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet
+from docqa.evaluation.library import library_of
 from docqa.ranking import FEATURES, Proposal, Ranking
 from docqa.records import Candidate, Document, Passage, Span
 from docqa.training.ranking import (
@@ -16,6 +19,7 @@ from docqa.training.ranking import (
     first_answers,
     fit_ranking,
     fit_weights,
+    judge,
     precision_table,
     seen_ranges,
 )
@@ -85,6 +89,22 @@ def test_ranges_hold_all_that_was_seen_now_and_before() -> None:
     assert (seen["logit"], seen["bm25"], seen["rank"]) == ((-3.0, 4.0), (0.0, 2.0), (0.0, 0.0))
     wider = seen_ranges([Judged((proposal(3, {"logit": 5.0}),), (True,))], seen)
     assert (wider["logit"], wider["bm25"]) == ((-3.0, 5.0), (0.0, 2.0))
+
+
+def test_every_third_question_is_asked_again_without_its_answers(tiny_reader: Path) -> None:
+    birds = ("heron", "otter", "pike", "teal")
+    articles = [Article(f"A {bird}", (Paragraph(f"It was seen, the {bird}.", ()),)) for bird in birds]
+    for bird in birds:
+        question = Question(bird, f"Where does the {bird} live?", (f"river of {bird}s",))
+        articles.append(Article(f"{bird}s", (Paragraph(f"The {bird} lives in the river of {bird}s.", (question,)),)))
+    steps: list[tuple[int, ...]] = []
+    with library_of(SquadSet("toy", tuple(articles)), reader=tiny_reader) as library:
+        judged = list(judge(library.engine, library.questions, progress=lambda *step: steps.append(step)))
+    asked = ("heron", "heron", "otter", "pike", "teal", "teal")
+    read = [" ".join(each.candidate.passage.text for each in one.proposals) for one in judged]
+    found = [f"river of {bird}s" in texts for bird, texts in zip(asked, read, strict=True)]
+    assert found == [True, False, True, True, True, False]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_the_advised_confidence_withholds_six_of_ten_wrong_answers() -> None:

@@ -449,12 +449,9 @@ def validate_command(reader: str, file: Path, every: int) -> None:
 @_options_data
 def fit_ranking_command(reader: Path, mix: Mix) -> None:
     """Fit how READER's answers are ranked, and their confidence, on held-out documents; write it into its folder."""
-    from docqa.training.ranking import Judged, fit_ranking, held_out_library, judge
+    from docqa.training.ranking import fit_ranking, held_out_library, judge
     from docqa.training.reader_folder import add_ranking
 
-    judged: list[Judged] = []
     with held_out_library(mix, reader) as (engine, questions), render.counting("asking") as progress:
-        for number, question in enumerate(questions, 1):
-            judged += judge(engine, [question])
-            progress(number, len(questions))
+        judged = list(judge(engine, questions, progress=progress))
     add_ranking(reader, fit_ranking(judged))

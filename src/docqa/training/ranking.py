@@ -22,6 +22,7 @@ from docqa.errors import UsageError
 from docqa.evaluation.datasets import Article, Paragraph, Question, SquadSet, sample
 from docqa.evaluation.gold import gold_questions
 from docqa.evaluation.library import PlacedQuestion, is_right, library_of
+from docqa.evaluation.reading import Progress
 from docqa.ranking import CONFIDENCE_FEATURES, FEATURES, Proposal, Ranking, confidence_features
 from docqa.training.data import Collection, Mix
 
@@ -88,8 +89,10 @@ def as_set(collection: Collection) -> SquadSet:
     return SquadSet(collection.name, tuple(articles))
 
 
-def judge(engine: DocQA, questions: Sequence[PlacedQuestion], *, passages: int = 10) -> Iterator[Judged]:
-    """Ask every question, and every LEFT_OUT_EVERY-th of those with answers again without them in the library.
+def judge(
+    engine: DocQA, questions: Sequence[PlacedQuestion], *, passages: int = 10, progress: Progress | None = None
+) -> Iterator[Judged]:
+    """Ask every question, and every LEFT_OUT_EVERY-th again, if it has answers, without them in the library.
 
     Questions that find nothing are left out.
     """
@@ -98,6 +101,8 @@ def judge(engine: DocQA, questions: Sequence[PlacedQuestion], *, passages: int =
         yield from judge_one(engine, placed.question.text, gold, passages=passages)
         if gold and number % LEFT_OUT_EVERY == 0:
             yield from judge_one(engine, placed.question.text, gold, passages=passages, without=gold)
+        if progress:
+            progress(number + 1, len(questions))
 
 
 def judge_gold(engine: DocQA) -> Iterator[Judged]:
