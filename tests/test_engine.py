@@ -579,7 +579,8 @@ def test_one_answer_is_the_first_of_many(sample: Path) -> None:
             (one,) = engine.ask(entry["question"], top=1, min_confidence=0.0).answers
             first, *_ = engine.ask(entry["question"], min_confidence=0.0).answers
             assert (one.text, one.sources) == (first.text, first.sources)
-            assert one.confidence == pytest.approx(first.confidence)
+            # Reading may have ended before other passages could add to it or take from it.
+            assert one.confidence == pytest.approx(first.confidence, abs=0.05)
 
 
 def test_better_answers_are_told_while_reading_goes_on(open_library: Open, sample: Path) -> None:

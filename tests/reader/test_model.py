@@ -68,7 +68,8 @@ def learnt(shape: int) -> SpanModel:
     torch.manual_seed(shape)
     for layer in model.layers:
         assert layer.significance_head is not None
-        for part in (layer.significance_head.own, layer.significance_head.weights):
+        head = layer.significance_head
+        for part in (head.own, head.weights, head.gates, head.units_say):
             torch.nn.init.normal_(part.weight)
     return model.requires_grad_(False)
 
@@ -91,6 +92,7 @@ def one_head(head: SignificanceHead, states: list[Tensor], taken: list[Tensor], 
     likeness = torch.stack([head.likeness(state) for state in states])
     likeness = torch.nn.functional.normalize(likeness - likeness.mean(dim=0), dim=-1)
     both = [torch.cat(pair) for pair in zip(states, taken, strict=True)]
+    gates = head.gates(torch.stack(states[:asking]).mean(dim=0)) if asking else head.gates.bias
 
     def match(word: int, row: int) -> float:
         return float(head.sharpness(likeness[word] @ likeness[row][:, None]).sigmoid())
@@ -105,7 +107,8 @@ def one_head(head: SignificanceHead, states: list[Tensor], taken: list[Tensor], 
                 total += weight * max((match(word, other) for other in near), default=0.0)
         found.append(total)
     usual = sum(found[asking:]) / max(1, len(states) - asking)
-    return [float(head.own(own)) + there - usual for own, there in zip(both, found, strict=True)]
+    said = [float(head.units_say(torch.nn.functional.gelu(head.units(each)) * gates)) for each in both]
+    return [float(head.own(own)) + its + there - usual for own, its, there in zip(both, said, found, strict=True)]
 
 
 def one_by_one(model: SpanModel, tokens: list[int], segments: list[int], lengths: LengthConfiguration) -> Tensor:

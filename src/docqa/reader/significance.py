@@ -4,7 +4,8 @@ The early layers of a reader do not know yet where an answer stands, so neither 
 that tokens receive says which may be dropped. But a question's words tend to stand near its answer. So a head
 compares, besides, each token of the question with those of the passage, and says of every place how much of the
 question is found close to it, at several distances: what BM25 does between passages, within one, by likeness learnt
-instead of equal terms (after ColBERT's late interaction, Khattab and Zaharia 2020, arXiv 2004.12832).
+instead of equal terms (after ColBERT's late interaction, Khattab and Zaharia 2020, arXiv 2004.12832). What may
+answer also depends on what is asked, so a few hidden units look at each token, and the question opens and closes them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch.nn import functional
 
 # The width in which tokens are compared.
 _LIKENESS_WIDTH = 48
+# How many hidden units look at a token.
+_UNITS = 64
 # How near is near: at the token itself, and at most 1, 4, 13 and 40 tokens away. Each is the one before it, seen from
 # three places that lie 1, 3, 9 and 27 tokens apart.
 _STEPS = (1, 3, 9, 27)
@@ -32,10 +35,15 @@ class SignificanceHead(nn.Module):
         self.likeness = nn.Linear(width, _LIKENESS_WIDTH)
         self.weights = nn.Linear(2 * width, _REACHES)
         self.sharpness = nn.Linear(1, 1)
-        for linear in (self.own, self.weights):
+        self.units = nn.Linear(2 * width, _UNITS)
+        self.gates = nn.Linear(width, _UNITS)
+        self.units_say = nn.Linear(_UNITS, 1)
+        for linear in (self.own, self.weights, self.gates, self.units_say):
             nn.init.zeros_(linear.weight)
-        for bias in (self.own.bias, self.likeness.bias, self.weights.bias):
+        for bias in (self.own.bias, self.likeness.bias, self.weights.bias, self.units.bias, self.units_say.bias):
             nn.init.zeros_(bias)
+        # All gates are open before anything is learnt.
+        nn.init.ones_(self.gates.bias)
         nn.init.constant_(self.sharpness.weight, _SHARPNESS)
         nn.init.constant_(self.sharpness.bias, -_SHARPNESS * _HALF_MATCH)
 
@@ -46,21 +54,30 @@ class SignificanceHead(nn.Module):
         width). real and asking are boolean (batch, tokens): what is not padding, and of that the question, which
         comes first.
         """
-        own, weights, likeness = self._told(hidden, mixed)
+        own, weights, units, likeness = self._told(hidden, mixed)
+        own = own + self._said(units, hidden, asking)
         found = self._found(weights, likeness, real, asking)
         passage = real & ~asking
         # What tells places apart; a long question finds more everywhere.
         mean = (found * passage).sum(dim=1, keepdim=True) / passage.sum(dim=1, keepdim=True).clamp_min(1)
         return _smoothed(own + found - mean, real)
 
-    def _told(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All that is linear, in two products instead of three: (batch, tokens), (…, reaches), (…, likeness width)."""
+    def _told(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All that is linear in both, in two products: (batch, tokens), (…, reaches), (…, units), (…, likeness)."""
         width = hidden.shape[-1]
-        weight = torch.cat((self.own.weight, self.weights.weight))
-        bias = torch.cat((self.own.bias, self.weights.bias, self.likeness.bias))
+        weight = torch.cat((self.own.weight, self.weights.weight, self.units.weight))
+        bias = torch.cat((self.own.bias, self.weights.bias, self.units.bias, self.likeness.bias))
         of_hidden = functional.linear(hidden, torch.cat((weight[:, :width], self.likeness.weight)), bias).float()
         told = of_hidden[..., : len(weight)] + functional.linear(mixed, weight[:, width:]).float()
-        return told[..., 0], told[..., 1:], of_hidden[..., len(weight) :]
+        return told[..., 0], told[..., 1 : 1 + _REACHES], told[..., 1 + _REACHES :], of_hidden[..., len(weight) :]
+
+    def _said(self, units: Tensor, hidden: Tensor, asking: Tensor) -> Tensor:
+        """What the hidden units say of each token, as far as the question's mean opens their gates: (batch, tokens)."""
+        question = (hidden * asking[:, :, None]).sum(dim=1) / asking.sum(dim=1, keepdim=True).clamp_min(1)
+        gates = self.gates(question.to(hidden.dtype)).float()
+        weight, bias = self.units_say.weight.float(), self.units_say.bias.float()
+        said: Tensor = (functional.gelu(units) * gates[:, None]) @ weight[0] + bias
+        return said
 
     def _found(self, weights: Tensor, likeness: Tensor, real: Tensor, asking: Tensor) -> Tensor:
         """How much of the question is found near each token of the input, (batch, tokens)."""

@@ -215,7 +215,7 @@ def _check_supported(config: Mapping[str, Any], origin: str) -> None:
 
 # What a checkpoint of docqa's may hold beside those of `BertForQuestionAnswering`: a head for each layer.
 SIGNIFICANCE = "significance"
-_HEAD_PARTS = ("own", "likeness", "weights", "sharpness")
+_HEAD_PARTS = ("own", "likeness", "weights", "sharpness", "units", "gates", "units_say")
 _FIRST_HEAD = f"{SIGNIFICANCE}.0.own.weight"
 
 
