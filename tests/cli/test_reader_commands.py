@@ -64,9 +64,9 @@ def test_dynamic_tinybert_answers_as_soon_as_it_is_there(filled: Cli, foreign: P
 def test_ls_lists_the_readers_and_marks_the_one_in_use(cli: Cli, foreign: Path) -> None:
     cli("reader", "add", foreign)
     shipped, added = cli("reader", "ls").out.splitlines()
-    assert shipped.split() == [
-        *("*", "shipped", "46", "MB", "6", "layers,", "width", "384", f"{SHIPPED},", "ships", "with", "docqa")
-    ]
+    mark, name, megabytes, *rest = shipped.split()
+    assert (mark, name, megabytes.isdecimal()) == ("*", "shipped", True)
+    assert rest == ["MB", "6", "layers,", "width", "384", f"{SHIPPED},", "ships", "with", "docqa"]
     assert added.startswith("  foreign")
     assert added.endswith(str(foreign))
     listed = cli("reader", "ls", "--json").json["readers"]
