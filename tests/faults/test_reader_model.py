@@ -111,12 +111,15 @@ def test_a_reader_without_enough_memory_reads_less_at_once_and_gives_up_with_adv
         everything = answer()
         assert everything
         # Too little for all windows at once, enough for one at a time: the same answers.
-        assert [each["text"] for each in answer(12_000_000)] == [each["text"] for each in everything]
-        # Too little for any.
-        assert answer(3_000_000) is None
+        fewer = answer(12_000_000)
+        if fewer is not None:
+            assert [each["text"] for each in fewer] == [each["text"] for each in everything]
+            # Too little for any.
+            assert answer(3_000_000) is None
         _, complaint = process.communicate(timeout=60)
     assert b"Traceback" not in complaint, complaint.decode()
     # oneDNN's kernels do not look whether they got the memory that they asked for, and may end the process.
     assert process.returncode in (3, -signal.SIGSEGV)
+    assert fewer or process.returncode == -signal.SIGSEGV
     assert (b"too little memory" in complaint) == (process.returncode == 3)
     assert docqa("doctor").code == 0
