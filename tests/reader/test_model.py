@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from functools import cache
+from random import Random
 from statistics import fmean
 
 import pytest
@@ -257,14 +258,16 @@ def test_cls_comes_first_then_real_tokens_by_significance_then_padding(
         assert significance[row, order[1:length]].tolist() == sorted(significance[row, 1:length], reverse=True)
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 40))
-def test_so_many_go_on_that_few_shapes_occur(kept: list[int], beyond: int) -> None:
-    rows = max(kept) + beyond
-    carried = module._carried(kept, rows)
-    assert max(kept) <= carried <= rows
-    assert carried == rows or carried % module.ROWS_STEP == 0
-    going_on = module._first(kept, torch.zeros(len(kept), carried))
-    assert going_on.sum(dim=1).tolist() == kept
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 99))
+def test_what_goes_on_is_the_most_significant_in_the_order_of_the_input(lengths: list[int], seed: int) -> None:
+    random = Random(seed)
+    kept = [random.randint(1, length) for length in lengths]
+    order = torch.stack([torch.tensor(random.sample(range(max(lengths)), max(lengths))) for _ in lengths])
+    going = module._going(order, kept)
+    assert going.shape == (len(lengths), max(kept))
+    for row, count in enumerate(kept):
+        assert going[row, :count].tolist() == sorted(order[row, :count].tolist())
+        assert sorted(going[row].tolist()) == sorted(order[row, : max(kept)].tolist())
 
 
 @settings(max_examples=20)

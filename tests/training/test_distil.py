@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 
 from docqa.errors import UsageError
+from docqa.reader.layout import Layout
 from docqa.reader.model import BertShape, SpanModel
 from docqa.training.data import Mix, Source
 from docqa.training.distil import (
@@ -65,11 +66,12 @@ def test_the_attention_is_that_of_the_layer(batch: Batch) -> None:
     model = model_of().eval()
     with torch.inference_mode():
         found = insides(model, batch)
+        layout = Layout.of(batch.real, filled=batch.real.shape[1])
         for number, layer in enumerate(model.layers):
-            _, significance = layer.attend(found.hidden[number], batch.real, weigh=True)
+            _, significance = layer.attend(found.hidden[number].flatten(0, 1), layout, weigh=True)
             shares = found.attention[number].masked_fill(~batch.real[:, None, None, :], -math.inf).softmax(dim=-1)
             received = (shares * batch.real[:, None, :, None]).sum(dim=(1, 2))
-            torch.testing.assert_close(received, significance)
+            torch.testing.assert_close(received[batch.real], significance.view(batch.real.shape)[batch.real])
 
 
 def test_attention_loss_by_hand() -> None:

@@ -10,7 +10,8 @@ Which tokens matter is told by the attention that they receive, as in the paper,
 (`learn_significance`). Attention leaves a passage full of holes; a head keeps the stretches where an answer may
 stand, with far less lost at the same cost (docs/training.md).
 
-Shapes are written (batch, tokens, width); `heads` is the number of attention heads.
+Inputs of different lengths lie one behind the other (docqa.reader.layout): shapes are written (rows, width) for all
+of them, and (inputs, tokens, width) where they are a rectangle. `heads` is the number of attention heads.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from docqa.reader.layout import Layout
 from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.significance import SignificanceHead
 
@@ -50,12 +52,12 @@ class Embeddings(nn.Module):
         self.segments = nn.Embedding(shape.type_vocab_size, shape.hidden_size)
         self.norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
 
-    def forward(self, tokens: Tensor, segments: Tensor) -> Tensor:
-        """Embed (batch, tokens) ids into (batch, tokens, width).
+    def forward(self, tokens: Tensor, segments: Tensor, places: Tensor) -> Tensor:
+        """Embed ids, segments and places in the input, (rows,) each, into (rows, width).
 
         The table of words may be in another precision than all else: of its many rows an input needs few.
         """
-        positions = self.positions.weight[: tokens.shape[1]]
+        positions = self.positions(places.clamp(max=self.positions.num_embeddings - 1))
         words = self.words(tokens).to(positions.dtype)
         embedded: Tensor = self.norm(words + positions + self.segments(segments))
         return embedded
@@ -84,39 +86,56 @@ class Layer(nn.Module):
         self.output_norm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
         self.significance_head: SignificanceHead | None = None
 
-    def attend(self, hidden: Tensor, real: Tensor, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
-        """What each token takes in from the real ones, before the output projection: (batch, tokens, width).
+    def attend(self, hidden: Tensor, layout: Layout, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
+        """What each token takes in from its input's, before the output projection: (rows, width), as hidden is.
 
-        hidden is (batch, tokens, width), real a boolean (batch, tokens). If `weigh`, also each token's
-        significance (batch, tokens): the attention it receives, summed over heads and over the real queries
-        (section 3.1).
+        If `weigh`, also each token's significance (rows,): the attention it receives, summed over heads and over the
+        real queries (section 3.1).
         """
-        batch, tokens, width = hidden.shape
-        packed = self.queries_keys_values(hidden).view(batch, tokens, 3, self.heads, width // self.heads)
-        queries, keys, values = packed.permute(2, 0, 3, 1, 4)
+        packed = self.queries_keys_values(hidden)
+        mixed, received = [], []
+        for group in layout.groups:
+            of_group, significance = self._attend(group.of(packed), group.real, weigh=weigh)
+            mixed.append(of_group.flatten(0, 1))
+            if significance is not None:
+                received.append(significance.flatten())
+        beyond = layout.rows - sum(map(len, mixed))
+        if beyond:
+            mixed.append(hidden.new_zeros(beyond, hidden.shape[-1], dtype=mixed[0].dtype))
+        return _joined(mixed), _joined(received) if received else None
+
+    def _attend(self, packed: Tensor, real: Tensor | None, *, weigh: bool) -> tuple[Tensor, Tensor | None]:
+        """The same for inputs of one length: packed is (inputs, tokens, 3 width), the rest as in `Group`."""
+        inputs, tokens, width = packed.shape[0], packed.shape[1], packed.shape[2] // 3
+        split = packed.view(inputs, tokens, 3, self.heads, width // self.heads)
+        queries, keys, values = split.permute(2, 0, 3, 1, 4)
         if weigh or _matrix_is_faster(queries):
             mixed, significance = _attended(queries, keys, values, real, weigh=weigh)
         else:
-            mask = None if bool(real.all()) else real[:, None, None, :]
+            mask = None if real is None else real[:, None, None, :]
             mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
             significance = None
-        return mixed.transpose(1, 2).reshape(batch, tokens, width), significance
+        return mixed.transpose(1, 2).reshape(inputs, tokens, width), significance
 
-    def score(self, hidden: Tensor, mixed: Tensor, real: Tensor, asking: Tensor) -> Tensor:
-        """The significance head's logit of each token, (batch, tokens); see there. ValueError without a head."""
+    def score(self, hidden: Tensor, mixed: Tensor, layout: Layout, asking: Tensor) -> Tensor:
+        """The significance head's logit of each token, (inputs, longest); see there. ValueError without a head."""
         if self.significance_head is None:
             raise ValueError("this layer has no significance head")
-        scores: Tensor = self.significance_head(hidden, mixed, real, asking)
+        scores: Tensor = self.significance_head(hidden, mixed, layout, asking)
         return scores
 
     def finish(self, hidden: Tensor, mixed: Tensor) -> Tensor:
         """The rest of the layer for the tokens that go on: output projection and feed-forward network.
 
-        Both with their residual connection and normalisation; keeps the shape (batch, tokens, width).
+        Both with their residual connection and normalisation; keeps the shape (rows, width).
         """
         attended = self.attention_norm(hidden + self.attention_output(mixed))
         output: Tensor = self.output_norm(attended + self.down(self.up(attended)))
         return output
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _matrix_is_faster(queries: Tensor) -> bool:
@@ -134,28 +153,33 @@ _LARGEST_LOGIT = 75.0
 
 
 def _attended(
-    queries: Tensor, keys: Tensor, values: Tensor, real: Tensor, *, weigh: bool
+    queries: Tensor, keys: Tensor, values: Tensor, real: Tensor | None, *, weigh: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention's output (batch, heads, tokens, head width), and if `weigh` significance, by whole matrices."""
+    """Attention's output (inputs, heads, tokens, head width), and if `weigh` significance, by whole matrices."""
     # On processors a product of strided matrices takes half as long again.
     queries, keys = (queries * queries.shape[-1] ** -0.5).contiguous(), keys.contiguous()
     logits = queries @ keys.transpose(-1, -2)
-    if not bool(real.all()):
-        bias = torch.zeros_like(real, dtype=logits.dtype).masked_fill(~real, float("-inf"))
-        logits = logits.add_(bias[:, None, None, :])
-    asking = real[:, None, :, None]
     if _may_divide_last(queries, keys):
         # A softmax that divides last, by sums that the product brings along as a further column: it passes over
         # the largest tensor of all once instead of three times.
         attention = logits.exp_()
         summing = torch.cat((values, torch.ones_like(values[..., :1])), dim=-1)
+        if real is not None:
+            summing.mul_(real[:, None, :, None])
         product = attention @ summing
         sums = product[..., -1:]
-        mixed, shares = product[..., :-1] / sums, asking / sums
+        mixed, shares = product[..., :-1] / sums, 1 / sums
     else:
+        if real is not None:
+            bias = torch.zeros_like(real, dtype=logits.dtype).masked_fill(~real, float("-inf"))
+            logits = logits.add_(bias[:, None, None, :])
         attention = functional.softmax(logits, dim=-1, dtype=values.dtype)
-        mixed, shares = attention @ values, asking.to(attention.dtype)
-    return mixed, (shares.transpose(-1, -2) @ attention.detach()).float().sum(dim=(1, 2)) if weigh else None
+        mixed, shares = attention @ values, torch.ones_like(attention[..., :1])
+    if not weigh:
+        return mixed, None
+    if real is not None:
+        shares = shares * real[:, None, :, None]
+    return mixed, (shares.transpose(-1, -2) @ attention.detach()).float().sum(dim=(1, 2))
 
 
 def _may_divide_last(queries: Tensor, keys: Tensor) -> bool:
@@ -204,126 +228,119 @@ class SpanModel(nn.Module):
         return all(layer.significance_head is not None for layer in self.layers)
 
     def forward(
-        self, tokens: Tensor, segments: Tensor, real: Tensor, lengths: LengthConfiguration | None = None
+        self,
+        tokens: Tensor,
+        segments: Tensor,
+        real: Tensor,
+        lengths: LengthConfiguration | None = None,
+        layout: Layout | None = None,
     ) -> Tensor:
-        """Logits (batch, tokens, 2) of each token being the first and the last of the answer, in float32.
+        """Logits (inputs, tokens, 2) of each token being the first and the last of the answer, in float32.
 
-        tokens and segments are int64 (batch, tokens); real is boolean, True where a token is not padding,
-        which must come last. With `lengths` each layer lets only a share of the real tokens go on; [CLS], the
-        first, always does. ValueError if `lengths` is for another number of layers.
+        tokens and segments are int64 (inputs, tokens); real is boolean, True where a token is not padding,
+        which must come last and gets zeros. With `lengths` each layer lets only a share of the real tokens go on;
+        [CLS], the first, always does. `layout` is `real`'s, if it is to be another than is best here. ValueError if
+        `lengths` is for another number of layers.
         """
-        hidden = self.embeddings(tokens, segments)
-        if lengths is not None:
-            return self._drop_and_restore(hidden, real, _asking(segments, real), lengths)
-        return self._keep_all(hidden, real)
+        layout = layout or Layout.of(real)
+        hidden = self.embeddings(layout.lay(tokens), layout.lay(segments), layout.places)
+        if lengths is None:
+            hidden = self._keep_all(hidden, layout)
+        else:
+            hidden = self._drop_and_restore(hidden, layout, _asking(segments, layout), lengths)
+        return self._spans(hidden, layout, tokens.shape[1])
 
     def with_scores(self, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` gives, nothing dropped, and the significance heads' logits (layers, batch, tokens)."""
-        asking, scores = _asking(segments, real), list[Tensor]()
+        """What `forward` gives, nothing dropped, and the significance heads' logits (layers, inputs, tokens)."""
+        layout, scores = Layout.of(real), list[Tensor]()
+        asking = _asking(segments, layout)
 
         def score(layer: Layer, hidden: Tensor, mixed: Tensor) -> None:
-            scores.append(layer.score(hidden, mixed, real, asking))
+            scores.append(layer.score(hidden, mixed, layout, asking))
 
-        logits = self._keep_all(self.embeddings(tokens, segments), real, score)
-        return logits, torch.stack(scores)
+        hidden = self.embeddings(layout.lay(tokens), layout.lay(segments), layout.places)
+        logits = self._spans(self._keep_all(hidden, layout, score), layout, tokens.shape[1])
+        return logits, functional.pad(torch.stack(scores), (0, tokens.shape[1] - layout.longest))
 
     def _keep_all(
-        self, hidden: Tensor, real: Tensor, look: Callable[[Layer, Tensor, Tensor], None] | None = None
+        self, hidden: Tensor, layout: Layout, look: Callable[[Layer, Tensor, Tensor], None] | None = None
     ) -> Tensor:
         """All layers with nothing dropped; `look` is shown what each is given and takes in by attention."""
         for layer in self.layers:
-            mixed, _ = layer.attend(hidden, real, weigh=False)
+            mixed, _ = layer.attend(hidden, layout, weigh=False)
             if look is not None:
                 look(layer, hidden, mixed)
             hidden = layer.finish(hidden, mixed)
-        logits: Tensor = self.span_head(hidden)
-        return logits.float()
+        return hidden
 
-    def _drop_and_restore(self, hidden: Tensor, real: Tensor, asking: Tensor, lengths: LengthConfiguration) -> Tensor:
-        """All layers under a length configuration; every token's logits, (batch, tokens, 2).
-
-        The span head sees a token when it is dropped, in the state it arrived with, or at the end. So what is
-        restored is two numbers a token.
-        """
+    def _drop_and_restore(self, hidden: Tensor, layout: Layout, asking: Tensor, lengths: LengthConfiguration) -> Tensor:
+        """All layers under a length configuration; every token's last state, in the rows that it came in."""
         if len(lengths.shares) != len(self.layers):
             raise ValueError(f"{len(lengths.shares)} shares given for {len(self.layers)} layers")
-        batch, tokens = real.shape
-        input_lengths = real.sum(dim=1).tolist()
-        previous = input_lengths
-        # Where each row of `hidden` stands in the input. What only fills up the batch is restored beyond its end.
-        places = torch.arange(tokens, device=real.device).expand(batch, -1)
-        restored = torch.zeros(batch, tokens + 1, 2, device=real.device)
+        whole, nowhere = layout, layout.rows
+        # The row that each of those that are left came in; what only fills up goes nowhere.
+        origins = torch.arange(layout.rows, device=hidden.device).masked_fill(layout.filling, nowhere)
+        restored = hidden.new_zeros(nowhere + 1, hidden.shape[1])
         for index, layer in enumerate(self.layers):
-            kept = [lengths.kept(index, length) for length in input_lengths]
-            dropping, learnt = kept != previous, layer.significance_head is not None
-            mixed, significance = layer.attend(hidden, real, weigh=dropping and not learnt)
-            if dropping and learnt:
-                significance = _question_first(layer.score(hidden, mixed, real, asking), asking, kept)
-            if significance is not None:
-                order = _by_significance(significance, real)
-                going, leaving = order[:, : _carried(kept, order.shape[1])], order[:, min(kept) :]
-                restored = self._restore(restored, _rows(hidden, leaving), _targets(real, places, tokens, leaving))
-                real = _first(kept, going)
-                going = _in_place(going, real)
-                asking = asking.gather(1, going) & real
-                hidden, mixed, places = _rows(hidden, going), _rows(mixed, going), places.gather(1, going)
-            previous = kept
+            kept = [lengths.kept(index, length) for length in whole.lengths]
+            dropping, learnt = kept != layout.lengths, layer.significance_head is not None
+            mixed, received = layer.attend(hidden, layout, weigh=dropping and not learnt)
+            if dropping:
+                restored = _restored(restored, hidden, origins)
+                if received is None:
+                    significance = _question_first(layer.score(hidden, mixed, layout, asking), asking, kept)
+                else:
+                    significance = layout.stand(received)
+                going = _going(_by_significance(significance, layout.real), kept)
+                layout, before = Layout(kept, hidden.device), layout
+                rows = layout.lay(before.rectangle.gather(1, going))
+                hidden, mixed = hidden.index_select(0, rows), mixed.index_select(0, rows)
+                origins = origins[rows].masked_fill(layout.filling, nowhere)
+                asking = asking.gather(1, going) & layout.real
             hidden = layer.finish(hidden, mixed)
-        return self._restore(restored, hidden, torch.where(real, places, tokens))[:, :tokens]
+        return _restored(restored, hidden, origins)[:nowhere]
 
-    def _restore(self, restored: Tensor, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Put the logits of tokens that have reached their last state where they belong in the input."""
-        logits = self.span_head(hidden).float()
-        return restored.scatter(1, targets[:, :, None].expand_as(logits), logits)
-
-
-def _asking(segments: Tensor, real: Tensor) -> Tensor:
-    """Which tokens are the question's, boolean (batch, tokens): the first segment, [CLS] too, as in BERT's inputs."""
-    return (segments == 0) & real
+    def _spans(self, hidden: Tensor, layout: Layout, tokens: int) -> Tensor:
+        """The logits of rows (rows, width) as a batch, (inputs, tokens, 2)."""
+        logits = layout.stand(self.span_head(hidden).float()) * layout.real[:, :, None]
+        return functional.pad(logits, (0, 0, 0, tokens - layout.longest))
 
 
-# Tokens that go on are filled up to a multiple of this: every distinct shape costs a compiled kernel.
-ROWS_STEP = 16
+def _restored(restored: Tensor, hidden: Tensor, origins: Tensor) -> Tensor:
+    """Put each row's state where it came from; a later state replaces an earlier one."""
+    return restored.index_copy(0, origins, hidden.to(restored.dtype))
 
 
-def _carried(kept: list[int], rows: int) -> int:
-    """How many rows go on in a batch whose inputs keep so many tokens."""
-    return min(rows, -(-max(kept) // ROWS_STEP) * ROWS_STEP)
+def _asking(segments: Tensor, layout: Layout) -> Tensor:
+    """Which tokens are the question's, boolean (inputs, longest): the first segment, [CLS] too, as in BERT."""
+    return (segments[:, : layout.longest] == 0) & layout.real
 
 
 def _first(counts: Sequence[float], rows: Tensor) -> Tensor:
-    """Which rows are among the first so many of their input: boolean (batch, rows), as `rows` has them."""
+    """Which places are among the first so many of their input: boolean (inputs, tokens), as `rows` has them."""
     return torch.arange(rows.shape[1], device=rows.device) < torch.tensor(counts, device=rows.device)[:, None]
 
 
-def _in_place(going: Tensor, kept: Tensor) -> Tensor:
-    """The rows that go on in the order of the input, their filling behind them: (batch, going)."""
-    beyond = int(going.amax()) + 1
-    return torch.where(kept, going, going + beyond).sort(dim=1).values % beyond
+def _going(order: Tensor, kept: list[int]) -> Tensor:
+    """The places that go on, in the input's order, and filling behind them: (inputs, most kept).
 
-
-def _targets(real: Tensor, places: Tensor, beyond: int, rows: Tensor) -> Tensor:
-    """Where the logits of these rows belong in the input; `beyond` it for those that were dropped earlier."""
-    return torch.where(real.gather(1, rows), places.gather(1, rows), beyond)
-
-
-def _rows(hidden: Tensor, rows: Tensor) -> Tensor:
-    """Pick (batch, picked) rows out of (batch, tokens, width): (batch, picked, width)."""
-    batch, tokens, width = hidden.shape
-    flat = rows + tokens * torch.arange(batch, device=rows.device)[:, None]
-    return hidden.reshape(batch * tokens, width).index_select(0, flat.flatten()).view(batch, -1, width)
+    order has all places (inputs, tokens), the most significant first.
+    """
+    going = order[:, : max(kept)]
+    beyond = order.shape[1]
+    return torch.where(_first(kept, going), going, going + beyond).sort(dim=1).values % beyond
 
 
 def _question_first(significance: Tensor, asking: Tensor, kept: list[int]) -> Tensor:
     """Let the question's tokens go on before all of the passage's, while they are not more than half of what goes on.
 
-    All are (batch, tokens); the question comes first. Heads learn the places of answers only.
+    All are (inputs, tokens); the question comes first. Heads learn the places of answers only.
     """
     return significance.masked_fill(asking & _first([count / 2 for count in kept], asking), float("inf"))
 
 
 def _by_significance(significance: Tensor, real: Tensor) -> Tensor:
-    """All rows (batch, tokens), most significant first: [CLS] before all others, padding behind them."""
+    """All places (inputs, tokens), most significant first: [CLS] before all others, padding behind them."""
     ranked = significance.masked_fill(~real, float("-inf"))
     ranked[:, 0] = float("inf")
     return ranked.sort(dim=1, descending=True, stable=True).indices

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -27,8 +26,6 @@ __all__ = ["Precision", "Reader", "Reading"]
 
 # Every distinct shape costs the CPU backend a compiled kernel, so inputs are padded up to few lengths.
 LENGTH_STEP = 32
-# Where tokens are dropped a batch costs more by itself, and padding is soon dropped too: fewer and larger batches pay.
-_DROPPING_STEP = 2 * LENGTH_STEP
 # A GPU wants to be filled; a CPU works through what fits its caches.
 BATCH_WINDOWS = {"cpu": 16, "cuda": 128, "mps": 64}
 # How much F1, as a share, a faster arithmetic may cost to be chosen by itself.
@@ -101,7 +98,7 @@ class Reader:
         cut, shortened = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         found: list[dict[tuple[int, int], Span]] = [{} for _ in passages]
         tokens, best = [0] * len(passages), [-math.inf] * len(passages)
-        for batch in _batches(cut, BATCH_WINDOWS[self.device], LENGTH_STEP if lengths is None else _DROPPING_STEP):
+        for batch in _batches(cut, BATCH_WINDOWS[self.device]):
             if before_batch is not None:
                 before_batch()
             for window, logits in self._in_memory(batch, lengths):
@@ -120,7 +117,7 @@ class Reader:
         cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._window_tokens)
         costs = [0.0] * len(passages)
         for window in cut:
-            costs[window.passage] += self.cost.ms(operations(self.shape, _padded(window), lengths))
+            costs[window.passage] += self.cost.ms(operations(self.shape, len(window.tokens), lengths))
         return costs
 
     def cost_is_known(self) -> None:
@@ -180,7 +177,7 @@ class Reader:
     @torch.inference_mode()
     def _logits(self, batch: Sequence[Window], lengths: LengthConfiguration | None) -> NDArray[np.float32]:
         """Logits (windows, tokens, 2) of a batch, padded to a common length."""
-        size = max(map(_padded, batch))
+        size = max(len(window.tokens) for window in batch)
         tokens = torch.zeros(len(batch), size, dtype=torch.int64)
         segments = torch.zeros_like(tokens)
         real = torch.zeros(len(batch), size, dtype=torch.bool)
@@ -215,20 +212,11 @@ def _lengths_table(loaded: ReaderModel) -> LengthTable | None:
     return table
 
 
-def _padded(window: Window, step: int = LENGTH_STEP) -> int:
-    return -(-len(window.tokens) // step) * step
-
-
-def _batches(cut: Sequence[Window], most: int, step: int) -> Iterator[list[Window]]:
-    """Windows of the same padded length together, so that short ones do not pay for long ones."""
-
-    def length(window: Window) -> int:
-        return _padded(window, step)
-
-    for _, group in groupby(sorted(cut, key=length), key=length):
-        same = list(group)
-        for start in range(0, len(same), most):
-            yield same[start : start + most]
+def _batches(cut: Sequence[Window], most: int) -> Iterator[list[Window]]:
+    """All windows, at most so many together, the shortest first."""
+    by_length = sorted(cut, key=lambda window: len(window.tokens))
+    for start in range(0, len(by_length), most):
+        yield by_length[start : start + most]
 
 
 def _ranked(spans: Iterable[Span], count: int) -> tuple[Span, ...]:

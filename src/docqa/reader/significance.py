@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from docqa.reader.layout import Layout
+
 # The width in which tokens are compared.
 _LIKENESS_WIDTH = 48
 # How many hidden units look at a token.
@@ -47,40 +49,44 @@ class SignificanceHead(nn.Module):
         nn.init.constant_(self.sharpness.weight, _SHARPNESS)
         nn.init.constant_(self.sharpness.bias, -_SHARPNESS * _HALF_MATCH)
 
-    def forward(self, hidden: Tensor, mixed: Tensor, real: Tensor, asking: Tensor) -> Tensor:
-        """Logits (batch, tokens) in float32.
+    def forward(self, hidden: Tensor, mixed: Tensor, layout: Layout, asking: Tensor) -> Tensor:
+        """Logits (inputs, longest) in float32; those of filling mean nothing.
 
-        hidden is what the layer was given and mixed what each token took in by attention, both (batch, tokens,
-        width). real and asking are boolean (batch, tokens): what is not padding, and of that the question, which
-        comes first.
+        hidden is what the layer was given and mixed what each token took in by attention, both (rows, width) as
+        `layout` says. asking is boolean (inputs, longest): which tokens are the question's, which comes first.
         """
-        own, weights, units, likeness = self._told(hidden, mixed)
-        own = own + self._said(units, hidden, asking)
-        found = self._found(weights, likeness, real, asking)
-        passage = real & ~asking
+        own, weights, units, likeness = self._told(hidden, mixed, layout)
+        own = own + self._said(units, hidden, layout, asking)
+        found = self._found(weights, likeness, layout.real, asking)
+        passage = layout.real & ~asking
         # What tells places apart; a long question finds more everywhere.
         mean = (found * passage).sum(dim=1, keepdim=True) / passage.sum(dim=1, keepdim=True).clamp_min(1)
-        return _smoothed(own + found - mean, real)
+        return _smoothed(own + found - mean, layout.real)
 
-    def _told(self, hidden: Tensor, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All that is linear in both, in two products: (batch, tokens), (…, reaches), (…, units), (…, likeness)."""
+    def _told(self, hidden: Tensor, mixed: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All that is linear, in two products: (inputs, longest), (…, reaches), (…, units), (…, likeness)."""
         width = hidden.shape[-1]
         weight = torch.cat((self.own.weight, self.weights.weight, self.units.weight))
         bias = torch.cat((self.own.bias, self.weights.bias, self.units.bias, self.likeness.bias))
         of_hidden = functional.linear(hidden, torch.cat((weight[:, :width], self.likeness.weight)), bias).float()
-        told = of_hidden[..., : len(weight)] + functional.linear(mixed, weight[:, width:]).float()
-        return told[..., 0], told[..., 1 : 1 + _REACHES], told[..., 1 + _REACHES :], of_hidden[..., len(weight) :]
+        of_mixed = functional.linear(mixed, weight[:, width:]).float()
+        both = of_hidden + functional.pad(of_mixed, (0, _LIKENESS_WIDTH))
+        own, weights, units, likeness = torch.split(layout.stand(both), [1, _REACHES, _UNITS, _LIKENESS_WIDTH], dim=-1)
+        return own[..., 0], weights, units, likeness
 
-    def _said(self, units: Tensor, hidden: Tensor, asking: Tensor) -> Tensor:
-        """What the hidden units say of each token, as far as the question's mean opens their gates: (batch, tokens)."""
-        question = (hidden * asking[:, :, None]).sum(dim=1) / asking.sum(dim=1, keepdim=True).clamp_min(1)
+    def _said(self, units: Tensor, hidden: Tensor, layout: Layout, asking: Tensor) -> Tensor:
+        """What hidden units say of each token, as far as the question's mean opens their gates: (inputs, longest)."""
+        asking = asking[:, : int(asking.sum(dim=1).amax())]
+        rows = layout.rectangle[:, : asking.shape[1]]
+        states = hidden.index_select(0, rows.flatten()).view(*rows.shape, hidden.shape[-1])
+        question = (states * asking[:, :, None]).sum(dim=1) / asking.sum(dim=1, keepdim=True).clamp_min(1)
         gates = self.gates(question.to(hidden.dtype)).float()
         weight, bias = self.units_say.weight.float(), self.units_say.bias.float()
         said: Tensor = (functional.gelu(units) * gates[:, None]) @ weight[0] + bias
         return said
 
     def _found(self, weights: Tensor, likeness: Tensor, real: Tensor, asking: Tensor) -> Tensor:
-        """How much of the question is found near each token of the input, (batch, tokens)."""
+        """How much of the question is found near each token of the input, (inputs, longest)."""
         questions = int(asking.sum(dim=1).amax())
         # In what all tokens have in common they are alike anyway.
         mean = (likeness * real[:, :, None]).sum(dim=1, keepdim=True) / real.sum(dim=1)[:, None, None]
@@ -105,7 +111,7 @@ _NEIGHBOURS = 2
 
 
 def _smoothed(scores: Tensor, real: Tensor) -> Tensor:
-    """The mean of each token's and its real neighbours' scores; both are (batch, tokens), in the input's order."""
+    """The mean of each token's and its real neighbours' scores; both are (inputs, tokens), in the input's order."""
     width = 2 * _NEIGHBOURS + 1
     sums, counts = (
         functional.avg_pool1d(each[:, None], width, stride=1, padding=_NEIGHBOURS)[:, 0]

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
 from docqa.errors import UsageError
+from docqa.reader.layout import Layout
 from docqa.reader.model import SpanModel
 from docqa.training.data import Mix
 from docqa.training.inputs import Batch
@@ -74,15 +75,18 @@ def insides(model: SpanModel, batch: Batch) -> Insides:
     """Read a batch at full length and keep what the layers compute."""
     hidden: list[Tensor] = []
     packed: list[Tensor] = []
+    inputs, tokens = batch.real.shape
+    layout = Layout.of(batch.real, filled=tokens)
     handles = [_kept(model.embeddings, hidden)]
     for layer in model.layers:
         handles += [_kept(layer.queries_keys_values, packed), _kept(layer.output_norm, hidden)]
     try:
-        model(batch.tokens, batch.segments, batch.real)
+        model(batch.tokens, batch.segments, batch.real, layout=layout)
     finally:
         for handle in handles:
             handle.remove()
     heads = [layer.heads for layer in model.layers]
+    hidden, packed = ([rows.view(inputs, tokens, -1) for rows in each] for each in (hidden, packed))
     return Insides(hidden, [_attention(*each) for each in zip(packed, heads, strict=True)])
 
 
