@@ -24,8 +24,6 @@ from docqa.records import Span
 
 __all__ = ["Precision", "Reader", "Reading"]
 
-# Every distinct shape costs the CPU backend a compiled kernel, so inputs are padded up to few lengths.
-LENGTH_STEP = 32
 # A GPU wants to be filled; a CPU works through what fits its caches.
 BATCH_WINDOWS = {"cpu": 16, "cuda": 128, "mps": 64}
 # How much F1, as a share, a faster arithmetic may cost to be chosen by itself.
@@ -156,7 +154,7 @@ class Reader:
     ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """Windows with their logits, read in halves where the whole batch needs more memory than there is."""
         try:
-            logits = self._logits(batch, lengths)
+            logits = logits_of(self._model, batch, lengths)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -174,20 +172,23 @@ class Reader:
         else:
             yield from zip(batch, logits, strict=True)
 
-    @torch.inference_mode()
-    def _logits(self, batch: Sequence[Window], lengths: LengthConfiguration | None) -> NDArray[np.float32]:
-        """Logits (windows, tokens, 2) of a batch, padded to a common length."""
-        size = max(len(window.tokens) for window in batch)
-        tokens = torch.zeros(len(batch), size, dtype=torch.int64)
-        segments = torch.zeros_like(tokens)
-        real = torch.zeros(len(batch), size, dtype=torch.bool)
-        for row, window in enumerate(batch):
-            tokens[row, : len(window.tokens)] = torch.tensor(window.tokens)
-            segments[row, window.first : len(window.tokens)] = 1
-            real[row, : len(window.tokens)] = True
-        inputs = (each.to(self._device) for each in (tokens, segments, real))
-        logits: NDArray[np.float32] = self._model(*inputs, lengths).cpu().numpy()
-        return logits
+
+@torch.inference_mode()
+def logits_of(
+    model: SpanModel, batch: Sequence[Window], lengths: LengthConfiguration | None = None
+) -> NDArray[np.float32]:
+    """Logits (windows, tokens of the longest, 2), zeros behind a window's last token, in one pass."""
+    size = max(len(window.tokens) for window in batch)
+    tokens = torch.zeros(len(batch), size, dtype=torch.int64)
+    segments = torch.zeros_like(tokens)
+    real = torch.zeros(len(batch), size, dtype=torch.bool)
+    for row, window in enumerate(batch):
+        tokens[row, : len(window.tokens)] = torch.tensor(window.tokens)
+        segments[row, window.first : len(window.tokens)] = 1
+        real[row, : len(window.tokens)] = True
+    inputs = (each.to(model.span_head.weight.device) for each in (tokens, segments, real))
+    logits: NDArray[np.float32] = model(*inputs, lengths).cpu().numpy()
+    return logits
 
 
 # By which arithmetics are compared: a batch of passages through a small reader.

@@ -11,9 +11,11 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from docqa.errors import ReaderError
-from docqa.reader.reader import LENGTH_STEP
 from docqa.reader.windows import QUESTION_TOKENS, stretches
 from docqa.training.data import Example
+
+# Inputs are padded to a multiple of so many tokens: every distinct shape costs the CPU backend a compiled kernel.
+LENGTH_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _filled(questions: Iterable[tuple[Input, ...]], size: int) -> Iterator[list[
 
 
 def padded_length(inputs: Sequence[Input]) -> int:
-    """The longest input's length rounded up: every distinct shape costs the CPU backend a compiled kernel."""
+    """The longest input's length rounded up."""
     return -(-max(len(one.tokens) for one in inputs) // LENGTH_STEP) * LENGTH_STEP
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from statistics import fmean
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -23,7 +21,7 @@ from docqa.evaluation.metrics import exact_match, f1
 from docqa.reader import weights, windows
 from docqa.reader.lengths import LengthConfiguration
 from docqa.reader.model import SpanModel
-from docqa.reader.reader import LENGTH_STEP
+from docqa.reader.reader import logits_of
 from docqa.records import Span
 from docqa.training.data import Collection, Distractors, Question
 
@@ -95,7 +93,7 @@ class Slice:
         for number, (question, passage, _) in enumerate(collection):
             cut, _ = windows.cut_windows(tokenizer, question, [passage])
             self._windows += [replace(window, passage=number) for window in cut]
-        self._windows.sort(key=_padded)
+        self._windows.sort(key=lambda window: len(window.tokens))
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, held_out: Sequence[Collection], count: int | None = None) -> Slice:
@@ -114,8 +112,9 @@ class Slice:
     def score(self, model: SpanModel, lengths: LengthConfiguration | None = None) -> Score:
         """Exact match and F1 of each question's best span."""
         best: list[Span | None] = [None] * len(self._asked)
-        for batch in _like_lengths(self._windows):
-            for window, logits in zip(batch, _logits(model, batch, lengths), strict=True):
+        for start in range(0, len(self._windows), _BATCH_WINDOWS):
+            batch = self._windows[start : start + _BATCH_WINDOWS]
+            for window, logits in zip(batch, logits_of(model, batch, lengths), strict=True):
                 for span in windows.best_spans(window, logits, 1):
                     known = best[window.passage]
                     if known is None or span.logit > known.logit:
@@ -132,37 +131,6 @@ def _gold(collection: Collection, question: Question) -> tuple[str, ...]:
     return tuple(passage[start:end] for start, end in question.answers)
 
 
-def _padded(window: windows.Window) -> int:
-    return -(-len(window.tokens) // LENGTH_STEP) * LENGTH_STEP
-
-
-def _like_lengths(cut: Sequence[windows.Window]) -> Iterator[Sequence[windows.Window]]:
-    """Windows, sorted by padded length, in batches of one padded length."""
-    for _, group in groupby(cut, key=_padded):
-        same = list(group)
-        for start in range(0, len(same), _BATCH_WINDOWS):
-            yield same[start : start + _BATCH_WINDOWS]
-
-
-@torch.inference_mode()
-def _logits(
-    model: SpanModel, cut: Sequence[windows.Window], lengths: LengthConfiguration | None = None
-) -> NDArray[np.float32]:
-    """Logits (windows, tokens, 2), all windows padded to one length."""
-    size = max(map(_padded, cut))
-    device = model.span_head.weight.device
-    tokens = torch.zeros(len(cut), size, dtype=torch.int64)
-    segments, real = torch.zeros_like(tokens), torch.zeros(len(cut), size, dtype=torch.bool)
-    for row, window in enumerate(cut):
-        count = len(window.tokens)
-        tokens[row, :count] = torch.tensor(window.tokens)
-        segments[row, window.first : count] = 1
-        real[row, :count] = True
-    inputs = (each.to(device) for each in (tokens, segments, real))
-    logits: NDArray[np.float32] = model(*inputs, lengths).cpu().numpy()
-    return logits
-
-
 class Judge:
     """Reads passages in float32 and keeps the null logit, which answers need for comparison."""
 
@@ -177,7 +145,7 @@ class Judge:
         cut, _ = windows.cut_windows(self._tokenizer, question, passages, self._limit)
         if not cut:
             return best
-        for window, logits in zip(cut, _logits(self._model, cut), strict=True):
+        for window, logits in zip(cut, logits_of(self._model, cut), strict=True):
             for span in windows.best_spans(window, logits, 1):
                 found = Reading(span, float(logits[0].sum()))
                 if best[window.passage].span is None or found.margin > best[window.passage].margin:
