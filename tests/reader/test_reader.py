@@ -220,15 +220,15 @@ def test_too_little_memory_halves_the_batch(
 ) -> None:
     passages = [f"{LEASE} {number}" for number in range(11)]
     small = Reader(tiny_reader, precision="float32")
-    model, sizes = small._model, []
+    forward, sizes = small._model.forward, []
 
     def limited(tokens: torch.Tensor, *rest: object) -> torch.Tensor:
         sizes.append(len(tokens))
         if len(tokens) > 3:
             raise failure
-        return model(tokens, *rest)  # type: ignore[no-any-return]
+        return forward(tokens, *rest)
 
-    monkeypatch.setattr(small, "_model", limited)
+    monkeypatch.setattr(small._model, "forward", limited)
     for found, wanted in zip(small.read("rent", passages).spans, reader.read("rent", passages).spans, strict=True):
         assert [span.logit for span in found] == pytest.approx([span.logit for span in wanted], abs=1e-4)
     assert max(size for size in sizes if size <= 3) > 1
@@ -239,7 +239,7 @@ def test_too_little_memory_for_one_window_is_a_clear_error(tiny_reader: Path, mo
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     small = Reader(tiny_reader)
-    monkeypatch.setattr(small, "_model", failing)
+    monkeypatch.setattr(small._model, "forward", failing)
     with pytest.raises(ReaderError, match="too little memory to read a passage with tiny"):
         small.read("rent", [LEASE])
 
@@ -249,7 +249,7 @@ def test_other_failures_are_not_taken_for_too_little_memory(tiny_reader: Path, m
         raise RuntimeError("shapes do not match")
 
     small = Reader(tiny_reader)
-    monkeypatch.setattr(small, "_model", failing)
+    monkeypatch.setattr(small._model, "forward", failing)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         small.read("rent", [LEASE])
 
