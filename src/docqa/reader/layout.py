@@ -15,9 +15,10 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-# On a processor inputs are filled up to a multiple of so many rows, and all of them together to one of so many: every
-# distinct shape costs a compiled kernel. A GPU gets one rectangle, for which it needs a single call.
+# On a processor inputs are filled up to a multiple of so many rows, and all of them together, where that hardly adds to
+# them, to one of so many: every distinct shape costs a compiled kernel. A GPU gets one rectangle, for a single call.
 INPUT_ROWS, ALL_ROWS = 16, 64
+_MANY_ROWS = 8 * ALL_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Layout:
         # Each input's turn, by length; what all together are filled up with counts to the last one's rows.
         self._order = sorted(range(len(lengths)), key=self._filled.__getitem__)
         counts = [self._filled[each] for each in self._order]
-        counts[-1] += 0 if filled else -sum(counts) % ALL_ROWS
+        if not filled and sum(counts) > _MANY_ROWS:
+            counts[-1] += -sum(counts) % ALL_ROWS
         self.rows = sum(counts)
         order, rows_of = torch.tensor(self._order), torch.tensor(counts)
         firsts = rows_of.cumsum(0) - rows_of
