@@ -72,9 +72,11 @@ def _of_answer(number: int, answer: Answer, right: bool | None) -> str:
     lines = [f"{number}. **{escaped(answer.text)}** ({answer.confidence:.0%}{_said(right)})", ""]
     first = answer.sources[0]
     lines += [f"   > {escaped(first.context)}", ""]
-    lines += [f"   - {_place(source)}" for source in answer.sources[:LISTED_SOURCES]]
-    if len(answer.sources) > LISTED_SOURCES:
-        lines.append(f"   - and in {counted(len(answer.sources) - LISTED_SOURCES, 'more place')}")
+    # Two quotes that a person would look for at the same place are one place.
+    places = list(dict.fromkeys(map(_place, answer.sources)))
+    lines += [f"   - {place}" for place in places[:LISTED_SOURCES]]
+    if len(places) > LISTED_SOURCES:
+        lines.append(f"   - and in {counted(len(places) - LISTED_SOURCES, 'more place')}")
     return "\n".join([*lines, ""])
 
 

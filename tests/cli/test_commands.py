@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
+from docqa.cli import render
 from docqa.cli.commands import docqa
 from docqa.errors import Unavailable
+from docqa.records import Answer, ReaderInfo, Result, Source, Timing
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -133,6 +136,15 @@ def test_an_answer_shows_quote_context_and_place(
     assert first.endswith("%")
     assert place.strip().startswith("lease.md, line ")
     assert "\x1b" not in done.out
+
+
+def test_a_place_is_named_once_however_often_it_says_the_same() -> None:
+    source = Source("/a.txt", "text/plain", None, 7, None, 4, 9, "ab" * 32, "the lease and the lease", 0)
+    again, elsewhere = replace(source, start=18, end=23), replace(source, line=9)
+    answer = Answer("lease", 0.9, (source, again, elsewhere, elsewhere), 1.0, 2.0)
+    info, timing = ReaderInfo("tiny", "float32", None, 3), Timing(1, 2, 3)
+    shown = click.unstyle(render.result(Result("what?", (answer,), (), "/library.docqa", info, timing)))
+    assert [line.strip() for line in shown.splitlines() if "a.txt" in line] == ["/a.txt, line 7", "also /a.txt, line 9"]
 
 
 def test_no_match_is_exit_code_1_and_says_so(filled: Cli, tiny_reader: Path) -> None:

@@ -69,13 +69,15 @@ def result(found: Result, *, titled: bool = False) -> str:
 
 
 def _answer(number: int, answer: Answer) -> str:
-    first, *others = answer.sources
+    first = answer.sources[0]
+    # Two quotes that a person would look for at the same place are one place.
+    place, *others = dict.fromkeys(map(_location, answer.sources))
     confidence = click.style(f"{answer.confidence:.0%}", dim=True)
     lines = [
         f"{number}. {click.style(one_line(answer.text), bold=True)}  {confidence}",
         f"   {_quoted(first)}",
-        f"   {_location(first)}",
-        *(f"   also {_location(other)}" for other in others[:LISTED_SOURCES]),
+        f"   {place}",
+        *(f"   also {other}" for other in others[:LISTED_SOURCES]),
     ]
     if len(others) > LISTED_SOURCES:
         lines.append(f"   and in {counted(len(others) - LISTED_SOURCES, 'more place')}")
