@@ -10,6 +10,7 @@ from textual import events
 from textual.widgets import Static
 
 from docqa import DocQA
+from docqa.reader import reader as reading_module
 from docqa.reader.reader import Reader
 from docqa.records import Answer, Match
 from docqa.tui.widgets.question import QuestionInput
@@ -213,20 +214,20 @@ def test_a_new_question_wins_over_the_one_being_read(
 def test_what_nobody_waits_for_is_read_no_further_than_the_batch_in_hand(
     drive: Callable[..., None], indexed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Notes of six lengths, each of which makes a batch of its own; the first two rounds hold three notes each.
+    # The first two rounds hold three notes each, which are read together.
     library = indexed(**{f"{number}__txt": f"boiler {'water ' * 40 * number}\n" for number in range(1, 7)})
     reading, go_on, batches, ended = threading.Event(), threading.Event(), [], threading.Event()
-    compute = Reader._logits
+    compute = reading_module.logits_of
 
-    def slow(reader: Reader, batch: Any, lengths: Any) -> Any:
+    def slow(*batch: Any) -> Any:
         batches.append(batch)
         reading.set()
         go_on.wait(20)
-        return compute(reader, batch, lengths)
+        return compute(*batch)
 
     async def steps(driver: Driver) -> None:
         await driver.until(lambda: driver.app.reader_ready)
-        monkeypatch.setattr(Reader, "_logits", slow)
+        monkeypatch.setattr(reading_module, "logits_of", slow)
         await driver.type("boiler")
         await driver.press("enter")
         await driver.until(reading.is_set)
