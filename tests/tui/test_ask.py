@@ -214,7 +214,8 @@ def test_a_new_question_wins_over_the_one_being_read(
 def test_what_nobody_waits_for_is_read_no_further_than_the_batch_in_hand(
     drive: Callable[..., None], indexed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The first two rounds hold three notes each, which are read together.
+    # The first two rounds hold three notes each, and each note makes a batch of its own.
+    monkeypatch.setitem(reading_module.BATCH_WINDOWS, "cpu", 1)
     library = indexed(**{f"{number}__txt": f"boiler {'water ' * 40 * number}\n" for number in range(1, 7)})
     reading, go_on, batches, ended = threading.Event(), threading.Event(), [], threading.Event()
     compute = reading_module.logits_of
